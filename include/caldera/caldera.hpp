@@ -1,0 +1,7 @@
+// All of Caldera's public interface.
+#pragma once
+
+#include "caldera/device.hpp"
+#include "caldera/error.hpp"
+#include "caldera/model.hpp"
+#include "caldera/session.hpp"

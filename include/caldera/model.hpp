@@ -1,0 +1,110 @@
+// A model, loaded once and shared by any number of sessions.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caldera/device.hpp"
+
+namespace caldera {
+
+using Token = int32_t;
+
+struct LoadProgress {
+  uint64_t bytes_done = 0;
+  uint64_t bytes_total = 0;
+};
+
+struct LoadOptions {
+  std::string device;         ///< empty: the best one; an index; or a part of a device's name
+  uint32_t context = 0;       ///< most tokens a session may hold; 0: the model's own context length
+  uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 8
+  uint32_t prefill_rows = 0;  ///< tokens read in one submission; 0: chosen for the device
+  uint64_t memory_limit = 0;  ///< most bytes of device memory; 0: what the device gives
+  bool validation = false;    ///< Khronos validation with synchronization checks, where installed
+  /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
+  std::function<bool(const LoadProgress&)> progress;
+};
+
+struct ModelInfo {
+  std::string name;          ///< general.name, or the file's name
+  std::string architecture;  ///< "llama"
+  std::string format;        ///< the format most weights are in, "Q4_1"
+  uint64_t parameters = 0;
+  uint64_t file_bytes = 0;
+  uint32_t context_length = 0;  ///< as trained
+  uint32_t layers = 0;
+  uint32_t vocabulary = 0;
+  bool has_chat_template = false;
+};
+
+/// Device memory in use, in bytes.
+struct MemoryUse {
+  uint64_t weights = 0;
+  uint64_t kv = 0;           ///< KV pages allocated so far
+  uint64_t activations = 0;  ///< activations, logits, tables
+  uint64_t staging = 0;      ///< rings for loading and reading back
+  uint64_t total() const { return weights + kv + activations + staging; }
+};
+
+/// Work recorded for one decoded token of one sequence.
+struct StepShape {
+  uint32_t dispatches = 0;
+  uint32_t barriers = 0;
+};
+
+/// One message of a conversation.
+struct Message {
+  std::string role;  ///< "system", "user", "assistant", "tool"
+  std::string content;
+};
+
+struct ChatOptions {
+  bool add_generation_prompt = true;
+  std::string tools_json;  ///< a JSON array of tools in the OpenAI shape, or empty
+  std::string extra_json;  ///< a JSON object of further template variables, or empty
+};
+
+namespace engine {
+class Engine;
+}
+
+class Model : public std::enable_shared_from_this<Model> {
+ public:
+  /// Loads a GGUF file (or split set) into device memory.
+  /// Errors: kFile, kFormat, kUnsupported, kDevice, kMemory, kUsage (impossible options).
+  static std::shared_ptr<Model> load(const std::filesystem::path& path, const LoadOptions& options = {});
+  ~Model();
+
+  const ModelInfo& info() const;
+  const DeviceInfo& device() const;
+  MemoryUse memory() const;
+  StepShape decode_shape() const;
+  uint32_t context() const;  ///< most tokens a session may hold
+
+  /// Ids of `text`. With `parse_special`, "<|im_start|>" and its like are read as control tokens.
+  std::vector<Token> tokenize(std::string_view text, bool add_special = true, bool parse_special = false) const;
+  /// Text of tokens; control tokens show only with `special`.
+  std::string detokenize(std::span<const Token> tokens, bool special = false) const;
+
+  /// The conversation as the model's own chat template writes it (ChatML if the model has none).
+  /// Errors: kInput where the template raises, kUnsupported where it cannot be parsed.
+  std::string apply_chat_template(std::span<const Message> messages, const ChatOptions& options = {}) const;
+  /// As above for messages given as JSON in the OpenAI shape (tool calls, content parts).
+  std::string apply_chat_template_json(std::string_view messages_json, const ChatOptions& options = {}) const;
+
+  engine::Engine& engine() const;  ///< for Session; not part of the public interface
+
+ private:
+  struct State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace caldera

@@ -1,0 +1,102 @@
+// A session: one sequence of tokens with its KV memory, and the text it goes on with.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caldera/model.hpp"
+
+namespace caldera {
+
+/// How the next token is drawn. Applied in this order: penalties, temperature, top-k, top-p, min-p, the draw.
+struct SamplingOptions {
+  float temperature = 0.8F;       ///< 0: greedy
+  uint32_t top_k = 40;            ///< 0: off
+  float top_p = 0.95F;            ///< 1: off
+  float min_p = 0.05F;            ///< 0: off
+  float repeat_penalty = 1.0F;    ///< 1: off; divides positive and multiplies negative logits of seen tokens
+  float presence_penalty = 0.0F;  ///< subtracted once from the logits of seen tokens
+  float frequency_penalty = 0.0F; ///< subtracted per occurrence
+  uint32_t penalty_window = 64;   ///< how many of the last tokens count as seen
+  std::optional<uint64_t> seed;   ///< the same seed gives the same text on the same device; absent: random
+};
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  uint32_t max_tokens = 0;        ///< 0: until the model ends or the context is full
+  std::vector<std::string> stop;  ///< strings that end the answer; not part of the text
+  bool ignore_end = false;        ///< go on past the model's end-of-turn tokens
+  /// Called with whole UTF-8 characters as they come; returning false ends the answer (kCancelled).
+  std::function<bool(std::string_view text)> on_text;
+  /// Called while the prompt is read; returning false ends with kCancelled.
+  std::function<bool(uint32_t done, uint32_t total)> on_prompt;
+};
+
+enum class StopReason { kEnd, kStopString, kMaxTokens, kContextFull, kCancelled };
+
+struct Generation {
+  std::string text;
+  std::vector<Token> tokens;
+  StopReason reason = StopReason::kEnd;
+  uint32_t prompt_tokens = 0;  ///< tokens read in this call
+  uint32_t reused_tokens = 0;  ///< tokens that were in KV memory already
+  double prompt_seconds = 0;
+  double decode_seconds = 0;
+  uint64_t seed = 0;
+  double prompt_rate() const { return prompt_seconds > 0 ? prompt_tokens / prompt_seconds : 0; }
+  /// Decoded tokens per second; the first token comes with the prompt.
+  double decode_rate() const {
+    return decode_seconds > 0 && tokens.size() > 1 ? static_cast<double>(tokens.size() - 1) / decode_seconds : 0;
+  }
+};
+
+class Session {
+ public:
+  /// Errors: kUsage when LoadOptions::sequences sessions are alive already.
+  explicit Session(std::shared_ptr<Model> model);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  /// The tokens of the sequence, read or still to be read.
+  std::span<const Token> tokens() const;
+  /// Adds tokens; they are read by the next call that needs them. Errors: kContext when they do not fit.
+  void append(std::span<const Token> tokens);
+  /// Makes the sequence exactly `tokens`, keeping the KV memory of the prefix that is the same.
+  /// Returns how many tokens were kept. Errors: kContext.
+  uint32_t assign(std::span<const Token> tokens);
+  /// Forgets all tokens from `length` on.
+  void truncate(uint32_t length);
+
+  /// Reads what is pending and returns the logits after the last token, (vocabulary).
+  /// Errors: kUsage when the sequence is empty.
+  std::vector<float> logits();
+  /// Appends `tokens`, reads them in one batch per prefill chunk, and returns the logits after each of them,
+  /// (tokens, vocabulary) row by row.
+  std::vector<float> logits_of_each(std::span<const Token> tokens);
+
+  /// Reads what is pending and generates. The generated tokens become part of the sequence.
+  Generation generate(const GenerateOptions& options);
+
+ private:
+  friend std::vector<Generation> generate(std::span<struct GenerateRequest> requests);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// One sequence's part of a common generation.
+struct GenerateRequest {
+  Session* session = nullptr;
+  GenerateOptions options;
+};
+
+/// Generates for several sessions of one model side by side: one decode step serves all of them.
+std::vector<Generation> generate(std::span<GenerateRequest> requests);
+
+}  // namespace caldera
