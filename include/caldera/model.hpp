@@ -48,6 +48,7 @@ struct ModelInfo {
 struct MemoryUse {
   uint64_t weights = 0;
   uint64_t kv = 0;           ///< KV pages allocated so far
+  uint64_t kv_limit = 0;     ///< what `kv` grows to when every session is full; not part of total()
   uint64_t activations = 0;  ///< activations, logits, tables
   uint64_t staging = 0;      ///< rings for loading and reading back
   uint64_t total() const { return weights + kv + activations + staging; }
