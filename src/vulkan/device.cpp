@@ -1,0 +1,182 @@
+#include "vulkan/device.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "vulkan/result.hpp"
+
+namespace caldera::vulkan {
+namespace {
+
+constexpr uint64_t kStagingBytes = uint64_t{16} << 20;
+
+VkDevice create_device(const PhysicalDevice& physical) {
+  VkPhysicalDeviceVulkan13Features has13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
+  VkPhysicalDeviceVulkan12Features has12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+  VkPhysicalDeviceVulkan11Features has11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+  VkPhysicalDeviceFeatures2 has{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+  has.pNext = &has11;
+  has11.pNext = &has12;
+  has12.pNext = &has13;
+  vkGetPhysicalDeviceFeatures2(physical.handle, &has);
+
+  // Only what the kernels use is switched on; what a device may lack is taken where it is there.
+  VkPhysicalDeviceVulkan13Features v13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
+  v13.synchronization2 = VK_TRUE;
+  v13.subgroupSizeControl = has13.subgroupSizeControl;
+  v13.computeFullSubgroups = has13.computeFullSubgroups;
+  v13.maintenance4 = has13.maintenance4;
+  v13.shaderIntegerDotProduct = has13.shaderIntegerDotProduct;
+  VkPhysicalDeviceVulkan12Features v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+  v12.pNext = &v13;
+  v12.bufferDeviceAddress = VK_TRUE;
+  v12.timelineSemaphore = VK_TRUE;
+  v12.shaderFloat16 = has12.shaderFloat16;
+  v12.shaderInt8 = has12.shaderInt8;
+  v12.vulkanMemoryModel = has12.vulkanMemoryModel;
+  v12.vulkanMemoryModelDeviceScope = has12.vulkanMemoryModelDeviceScope;
+  VkPhysicalDeviceVulkan11Features v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+  v11.pNext = &v12;
+  v11.storageBuffer16BitAccess = has11.storageBuffer16BitAccess;
+  VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+  features.pNext = &v11;
+  features.features.shaderInt64 = VK_TRUE;
+
+  const float priority = 1.0F;
+  VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
+  queue.queueFamilyIndex = physical.queue_family;
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+  std::vector<const char*> extensions;
+  if (physical.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) {
+    extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  }
+  VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
+  info.pNext = &features;
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue;
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
+  VkDevice device = VK_NULL_HANDLE;
+  check(vkCreateDevice(physical.handle, &info, nullptr, &device), "opening the device " + physical.info.name);
+  return device;
+}
+
+}  // namespace
+
+Device::Device(const Instance& /*instance*/, PhysicalDevice physical, const DeviceOptions& options)
+    : physical_(std::move(physical)), device_(create_device(physical_)) {
+  vkGetDeviceQueue(device_, physical_.queue_family, 0, &queue_);
+  VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+  pool.queueFamilyIndex = physical_.queue_family;
+  check(vkCreateCommandPool(device_, &pool, nullptr, &commands_), "creating a command pool");
+  VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
+  type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+  VkSemaphoreCreateInfo semaphore{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
+  semaphore.pNext = &type;
+  check(vkCreateSemaphore(device_, &semaphore, nullptr, &timeline_), "creating a timeline semaphore");
+  memory_ = std::make_unique<MemoryPool>(physical_, device_, options.memory_limit, options.allow_host_visible);
+}
+
+Device::~Device() {
+  vkDeviceWaitIdle(device_);
+  staging_ = {};
+  memory_.reset();
+  vkDestroySemaphore(device_, timeline_, nullptr);
+  vkDestroyCommandPool(device_, commands_, nullptr);
+  vkDestroyDevice(device_, nullptr);
+}
+
+uint64_t Device::submit(std::span<const VkCommandBuffer> buffers) {
+  std::vector<VkCommandBufferSubmitInfo> infos;
+  infos.reserve(buffers.size());
+  for (VkCommandBuffer buffer : buffers) {
+    infos.push_back({VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, buffer, 0});
+  }
+  VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
+  signal.semaphore = timeline_;
+  signal.value = submitted_ + 1;
+  signal.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  VkSubmitInfo2 submit{VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
+  submit.commandBufferInfoCount = static_cast<uint32_t>(infos.size());
+  submit.pCommandBufferInfos = infos.data();
+  submit.signalSemaphoreInfoCount = 1;
+  submit.pSignalSemaphoreInfos = &signal;
+  check(vkQueueSubmit2(queue_, 1, &submit, VK_NULL_HANDLE), "submitting work");
+  return ++submitted_;
+}
+
+void Device::wait(uint64_t value) {
+  VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
+  info.semaphoreCount = 1;
+  info.pSemaphores = &timeline_;
+  info.pValues = &value;
+  check(vkWaitSemaphores(device_, &info, UINT64_MAX), "waiting for the device");
+}
+
+bool Device::reached(uint64_t value) const {
+  uint64_t now = 0;
+  check(vkGetSemaphoreCounterValue(device_, timeline_, &now), "asking the device how far it is");
+  return now >= value;
+}
+
+void Device::copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes) {
+  VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+  allocate.commandPool = commands_;
+  allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  allocate.commandBufferCount = 1;
+  VkCommandBuffer buffer = VK_NULL_HANDLE;
+  check(vkAllocateCommandBuffers(device_, &allocate, &buffer), "allocating a command buffer");
+  VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+  begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  check(vkBeginCommandBuffer(buffer, &begin), "recording a copy");
+  VkMemoryBarrier2 barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
+  barrier.srcStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  barrier.srcAccessMask = VK_ACCESS_2_MEMORY_WRITE_BIT;
+  barrier.dstStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT;
+  barrier.dstAccessMask = VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT;
+  VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
+  dependency.memoryBarrierCount = 1;
+  dependency.pMemoryBarriers = &barrier;
+  vkCmdPipelineBarrier2(buffer, &dependency);
+  const VkBufferCopy region{from_offset, to_offset, bytes};
+  vkCmdCopyBuffer(buffer, from, to, 1, &region);
+  vkCmdPipelineBarrier2(buffer, &dependency);
+  check(vkEndCommandBuffer(buffer), "recording a copy");
+  wait(submit({&buffer, 1}));
+  vkFreeCommandBuffers(device_, commands_, 1, &buffer);
+}
+
+void Device::upload(const Allocation& to, uint64_t offset, std::span<const std::byte> data) {
+  if (to.host() != nullptr) {
+    std::memcpy(to.host() + offset, data.data(), data.size());
+    return;
+  }
+  if (!staging_ || staging_.bytes() < kStagingBytes) {
+    staging_ = memory_->allocate(kStagingBytes, Residency::kHostWrite, Purpose::kStaging, "the staging buffer");
+  }
+  for (uint64_t done = 0; done < data.size(); done += kStagingBytes) {
+    const uint64_t bytes = std::min<uint64_t>(kStagingBytes, data.size() - done);
+    std::memcpy(staging_.host(), data.data() + done, bytes);
+    copy(staging_.buffer(), staging_.buffer_offset(), to.buffer(), to.buffer_offset() + offset + done, bytes);
+  }
+}
+
+void Device::download(const Allocation& from, uint64_t offset, std::span<std::byte> out) {
+  wait_all();
+  if (from.host() != nullptr) {
+    std::memcpy(out.data(), from.host() + offset, out.size());
+    return;
+  }
+  const Allocation landing =
+      memory_->allocate(std::min<uint64_t>(kStagingBytes, out.size()), Residency::kHostRead, Purpose::kStaging,
+                        "a buffer to read back into");
+  for (uint64_t done = 0; done < out.size(); done += kStagingBytes) {
+    const uint64_t bytes = std::min<uint64_t>(kStagingBytes, out.size() - done);
+    copy(from.buffer(), from.buffer_offset() + offset + done, landing.buffer(), landing.buffer_offset(), bytes);
+    std::memcpy(out.data() + done, landing.host(), bytes);
+  }
+}
+
+}  // namespace caldera::vulkan

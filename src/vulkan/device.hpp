@@ -1,0 +1,60 @@
+// The logical device: one compute queue, its memory, and submissions followed by a timeline semaphore.
+#pragma once
+
+#include <vulkan/vulkan.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "vulkan/instance.hpp"
+#include "vulkan/memory_pool.hpp"
+
+namespace caldera::vulkan {
+
+struct DeviceOptions {
+  uint64_t memory_limit = 0;       ///< see MemoryPool
+  bool allow_host_visible = true;  ///< see MemoryPool
+};
+
+class Device {
+ public:
+  /// Errors: kDevice, kMemory.
+  Device(const Instance& instance, PhysicalDevice physical, const DeviceOptions& options = {});
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  VkDevice handle() const { return device_; }
+  const PhysicalDevice& physical() const { return physical_; }
+  MemoryPool& memory() { return *memory_; }
+  VkCommandPool command_pool() const { return commands_; }
+
+  /// Submits command buffers in order and returns the timeline value that is reached when they are done.
+  uint64_t submit(std::span<const VkCommandBuffer> buffers);
+  /// Waits until the timeline reaches `value`. Errors: kDevice when the device is lost.
+  void wait(uint64_t value);
+  /// Whether the timeline has reached `value`.
+  bool reached(uint64_t value) const;
+  /// Waits for everything submitted.
+  void wait_all() { wait(submitted_); }
+
+  /// Copies from host memory into an allocation that the host cannot see, through a staging buffer, and waits.
+  void upload(const Allocation& to, uint64_t offset, std::span<const std::byte> data);
+  /// Copies out of any allocation, and waits.
+  void download(const Allocation& from, uint64_t offset, std::span<std::byte> out);
+
+ private:
+  void copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes);
+
+  PhysicalDevice physical_;
+  VkDevice device_ = VK_NULL_HANDLE;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  VkCommandPool commands_ = VK_NULL_HANDLE;
+  VkSemaphore timeline_ = VK_NULL_HANDLE;
+  uint64_t submitted_ = 0;
+  std::unique_ptr<MemoryPool> memory_;
+  Allocation staging_;
+};
+
+}  // namespace caldera::vulkan
