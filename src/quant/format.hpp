@@ -33,13 +33,16 @@ struct Field {
   uint32_t bytes;  ///< bytes of this field in one block
 };
 
+struct Codec;  // codec.hpp
+
 /// What is known of a format without looking at data.
 struct FormatInfo {
   Format format;
-  std::string_view name;       ///< as users know it: "Q4_K"
-  uint32_t block_elements;     ///< weights in one block
-  uint32_t block_bytes;        ///< bytes of one block; the sum of the fields
+  std::string_view name;    ///< as users know it: "Q4_K"
+  uint32_t block_elements;  ///< weights in one block
+  uint32_t block_bytes;     ///< bytes of one block; the sum of the fields
   std::span<const Field> fields;
+  const Codec* codec;  ///< what decode() and encode() below call
 };
 
 /// The table of all formats that Caldera can compute with.
@@ -51,19 +54,18 @@ const FormatInfo& info(Format format);
 /// The format with this GGUF type number, or nothing if Caldera cannot compute with it.
 std::optional<Format> format_from_gguf(uint32_t type);
 
-/// The name of any GGUF tensor type, known to us or not ("IQ2_XXS", "type 77"): for error lines.
-std::string_view gguf_type_name(uint32_t type);
-
-/// Bytes that `elements` weights take; `elements` must be a multiple of the block's.
+/// Bytes that `elements` weights take; `elements` must be a multiple of the block's (else kInternal).
 uint64_t bytes_for(Format format, uint64_t elements);
 
-/// Decodes `elements` weights (a multiple of the block's) from `source`, exactly, into `out`.
+/// Decodes `out.size()` weights (a multiple of the block's) from `source`, exactly, into `out`.
+/// `source` must be bytes_for() long (else kInternal).
 void decode(Format format, std::span<const std::byte> source, std::span<double> out);
 /// As above, rounded to float once.
 void decode(Format format, std::span<const std::byte> source, std::span<float> out);
 
 /// Encodes weights (a multiple of the block's) into `out`: round to nearest, simple scales. For tests,
-/// synthetic models and examples; not a substitute for an importance-weighted quantizer.
+/// synthetic models and examples; not a substitute for an importance-weighted quantizer. Block formats take a
+/// NaN for zero, and what lies beyond their f16 scales for the largest weight that they can hold.
 void encode(Format format, std::span<const float> source, std::span<std::byte> out);
 
 }  // namespace caldera::quant
