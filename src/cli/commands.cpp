@@ -1,0 +1,19 @@
+#include <array>
+
+#include "cli/command.hpp"
+
+namespace caldera::cli {
+
+std::span<const Command> commands() {
+  static constexpr std::array kCommands = {
+      Command{"run", "Answer a prompt, or talk when none is given", declare_run},
+      Command{"devices", "List the Vulkan devices and what they can do", declare_devices},
+      Command{"inspect", "Show what a GGUF file holds", declare_inspect},
+      Command{"tokenize", "Show text as a model's tokens, or tokens as text", declare_tokenize},
+      Command{"version", "Print the version", declare_version},
+      Command{"help", "Explain a command, or 'exit-codes'", declare_help},
+  };
+  return kCommands;
+}
+
+}  // namespace caldera::cli

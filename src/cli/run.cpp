@@ -1,0 +1,158 @@
+// caldera run MODEL [PROMPT]
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/exit_codes.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/output.hpp"
+#include "cli/parse.hpp"
+#include "cli/prompt.hpp"
+#include "cli/run_options.hpp"
+#include "cli/settings.hpp"
+
+namespace caldera::cli {
+namespace {
+
+constexpr uint64_t kMaxContext = uint64_t{1} << 24;  // longer than any model was trained for
+
+const char* reason_name(StopReason reason) {
+  switch (reason) {
+    case StopReason::kEnd:
+      return "end";
+    case StopReason::kStopString:
+      return "stop";
+    case StopReason::kMaxTokens:
+      return "max_tokens";
+    case StopReason::kContextFull:
+      return "context_full";
+    case StopReason::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+nlohmann::ordered_json to_json(const Model& model, const Generation& generation) {
+  const ModelInfo& info = model.info();
+  const DeviceInfo& device = model.device();
+  const MemoryUse memory = model.memory();
+  return {
+      {"text", generation.text},
+      {"tokens", generation.tokens},
+      {"reason", reason_name(generation.reason)},
+      {"seed", generation.seed},
+      {"timings",
+       {{"prompt_tokens", generation.prompt_tokens},
+        {"prompt_seconds", generation.prompt_seconds},
+        {"prompt_tokens_per_second", generation.prompt_rate()},
+        {"decode_tokens", generation.tokens.size()},
+        {"decode_seconds", generation.decode_seconds},
+        {"decode_tokens_per_second", generation.decode_rate()}}},
+      {"model",
+       {{"name", info.name},
+        {"architecture", info.architecture},
+        {"format", info.format},
+        {"parameters", info.parameters},
+        {"file_bytes", info.file_bytes},
+        {"context", model.context()}}},
+      {"device", {{"name", device.name}, {"type", device.type}, {"driver", device.driver}}},
+      {"memory",
+       {{"weights", memory.weights},
+        {"kv", memory.kv},
+        {"kv_limit", memory.kv_limit},
+        {"activations", memory.activations},
+        {"staging", memory.staging},
+        {"total", memory.total()}}},
+  };
+}
+
+std::vector<Token> prompt_tokens(const Model& model, const RunOptions& options, const std::string& prompt) {
+  if (options.raw) return model.tokenize(prompt, true, true);
+  std::vector<Message> messages;
+  if (options.system) messages.push_back({"system", *options.system});
+  messages.push_back({"user", prompt});
+  return conversation_tokens(model, messages);
+}
+
+int answer_once(const RunOptions& options, const std::string& prompt) {
+  const std::shared_ptr<Model> model = load_model(options);
+  Session session(model);
+  session.append(prompt_tokens(*model, options, prompt));
+  const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
+  if (options.json) {
+    write_json(to_json(*model, generation));
+  } else if (!generation.text.ends_with('\n')) {
+    write_out("\n");
+  }
+  if (!options.quiet && !options.no_stats) {
+    if (generation.reason == StopReason::kContextFull) {
+      say("the context of {} tokens is full; a larger --context gives the answer room", model->context());
+    }
+    say("{}", describe_rates(generation));
+    if (options.verbose) say("seed: {}", generation.seed);
+  }
+  return interrupt::pending() ? kInterruptedCode : 0;
+}
+
+int run(const RunOptions& options) {
+  if (options.raw && options.system) {
+    throw Error(ErrorKind::kUsage,
+                "--system has no place in a --raw prompt; write it into the prompt itself");
+  }
+  if (options.system) require_utf8(*options.system, "the system message");
+  for (const std::string& stop : options.generate.stop) {
+    if (stop.empty())
+      throw Error(ErrorKind::kUsage, "--stop must not be empty: it would end every answer at once");
+    require_utf8(stop, "the --stop string");
+  }
+  const std::optional<std::string> prompt = gather_prompt(options.prompt, options.file);
+  if (prompt) return answer_once(options, *prompt);
+  if (options.raw || options.json) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} needs a prompt: give it as an argument, with -f or by a pipe",
+                            options.raw ? "--raw" : "--json"));
+  }
+  return chat(options);
+}
+
+}  // namespace
+
+void declare_run(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<RunOptions>();
+  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)")->required();
+  app.add_option("PROMPT", options->prompt, "What to answer; absent at a terminal: an interactive chat");
+  app.add_option("-f,--file", options->file, "Read the prompt from a file ('-': standard input)");
+  app.add_option("--system", options->system, "The system message");
+  app.add_flag("--raw", options->raw, "Continue the prompt as it is, without the model's chat template");
+  app.add_option_function<std::string>(
+      "-c,--context",
+      [options](const std::string& text) {
+        options->load.context = static_cast<uint32_t>(parse_integer("--context", text, 1, kMaxContext));
+      },
+      "Most tokens of prompt and answer together (default: the model's own)");
+  for (const Setting& setting : settings()) {
+    app.add_option_function<std::string>(
+        setting.flags,
+        [options, &setting](const std::string& text) {
+          setting.set(options->generate, fmt::format("--{}", setting.name), text);
+        },
+        setting.help);
+  }
+  app.add_option("--stop", options->generate.stop, "End the answer at this string; may be repeated")
+      ->allow_extra_args(false);
+  app.add_flag("--ignore-end", options->generate.ignore_end, "Go on past the model's end of turn");
+  app.add_option("--device", options->load.device,
+                 "The device: an index or part of a name of 'caldera devices'");
+  app.add_option_function<std::string>(
+      "--memory-limit",
+      [options](const std::string& text) { options->load.memory_limit = parse_size("--memory-limit", text); },
+      "Most device memory to use: 96GiB, 500M (default: what the device gives)");
+  app.add_flag("--json", options->json, "Print one JSON object at the end instead of the text");
+  app.add_flag("--no-stats", options->no_stats, "Print no tokens per second at the end");
+  app.add_flag("-q,--quiet", options->quiet, "Print nothing but the answer and errors");
+  app.add_flag("-v,--verbose", options->verbose, "Print more of the memory and the work per token");
+  app.add_flag("--validation", options->load.validation,
+               "Switch the Khronos validation layer on, where installed");
+  app.callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace caldera::cli
