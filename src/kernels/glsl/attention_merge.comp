@@ -1,0 +1,35 @@
+#version 460
+// Merges the parts of split attention: out = sum of parts, each scaled from its own maximum to the common one.
+// parts (tokens, heads, SPLITS, HEAD + 2) f32; out (tokens, heads * HEAD) f32. Groups: (heads, tokens).
+#include "common.glsl"
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint HEAD = 64;
+layout(constant_id = 2) const uint SPLITS = 1;
+
+layout(push_constant) uniform Constants {
+  Floats parts;
+  WriteFloats result;
+  Batch batch;
+  uint heads;
+};
+
+void main() {
+  const uint t = gl_WorkGroupID.y;
+  if (t >= batch.tokens) return;
+  const uint base = (t * heads + gl_WorkGroupID.x) * SPLITS * (HEAD + 2);
+  float maximum = -1e30;
+  for (uint s = 0; s < SPLITS; ++s) maximum = max(maximum, parts.v[base + s * (HEAD + 2) + HEAD]);
+  float weight = 0;
+  for (uint s = 0; s < SPLITS; ++s) {
+    const uint part = base + s * (HEAD + 2);
+    weight += parts.v[part + HEAD + 1] * exp(parts.v[part + HEAD] - maximum);
+  }
+  for (uint d = gl_LocalInvocationID.x; d < HEAD; d += gl_WorkGroupSize.x) {
+    float sum = 0;
+    for (uint s = 0; s < SPLITS; ++s) {
+      const uint part = base + s * (HEAD + 2);
+      sum += parts.v[part + d] * exp(parts.v[part + HEAD] - maximum);
+    }
+    result.v[(t * heads + gl_WorkGroupID.x) * HEAD + d] = sum / weight;
+  }
+}

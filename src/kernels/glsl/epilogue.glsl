@@ -1,0 +1,6 @@
+// What is done with a product before it is stored.
+const uint kStore = 0;   // out = value
+const uint kAdd = 1;     // out += value: the residual stream
+const uint kSwiGlu = 2;  // rows alternate gate and up: out[row / 2] = silu(gate) * up
+
+float silu(float x) { return x / (1 + exp(-x)); }

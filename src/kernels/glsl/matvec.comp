@@ -1,0 +1,81 @@
+#version 460
+// Matrix times 1 to 8 vectors in one read of the weights: out[c][r] = sum over k of weights[r][k] x[c][k] (+ bias[r]).
+// A subgroup computes ROWS rows; its lanes share the columns of the matrix in groups of 16.
+// weights (rows, columns) in FORMAT; x (c, x_stride) f32; out (c, out_stride) f32; bias (rows) f32.
+// Groups: (rows / (ROWS * subgroups in a workgroup)).
+#include "common.glsl"
+#include "weights.glsl"
+#include "epilogue.glsl"
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint SUBGROUP = 8;
+layout(constant_id = 2) const uint ROWS = 4;
+layout(constant_id = 3) const uint COLS = 1;
+layout(constant_id = 4) const uint EPILOGUE = 0;
+layout(constant_id = 5) const bool BIAS = false;
+layout(constant_id = 6) const uint COUNT = 0;
+
+layout(push_constant) uniform Constants {
+  uint64_t weights;
+  Floats4 x;
+  WriteFloats result;
+  Floats bias;
+  Batch batch;
+  uint columns;
+  uint rows;
+  uint row_bytes;
+  uint plane1, plane2, plane3;
+  uint x_stride;
+  uint out_stride;
+};
+
+void main() {
+  const uint count = column_count(batch, COUNT);
+  if (count == 0) return;
+  const uint lane = gl_SubgroupInvocationID;
+  const uint first = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * ROWS;
+  if (first >= rows) return;
+
+  float sums[ROWS][COLS];
+  uint64_t row[ROWS];
+  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    row[r] = weights + uint64_t(min(first + r, rows - 1)) * row_bytes;
+    [[unroll]] for (uint c = 0; c < COLS; ++c) sums[r][c] = 0;
+  }
+  for (uint g = lane; g < columns / kGroup; g += SUBGROUP) {
+    vec4 value[COLS][4];
+    float total[COLS];  // an offset times the sum of the inputs is the sum of offset times input
+    [[unroll]] for (uint c = 0; c < COLS; ++c) {
+      [[unroll]] for (uint i = 0; i < 4; ++i) value[c][i] = x.v[c * (x_stride / 4) + g * 4 + i];
+      total[c] = dot(value[c][0] + value[c][1] + value[c][2] + value[c][3], vec4(1));
+    }
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      float q[16];
+      vec2 scale;
+      load_group(row[r], uvec3(plane1, plane2, plane3), g, q, scale);
+      [[unroll]] for (uint c = 0; c < COLS; ++c) {
+        float sum = 0;
+        [[unroll]] for (uint i = 0; i < 16; ++i) sum = fma(q[i], value[c][i / 4][i % 4], sum);
+        sums[r][c] += scale.x * sum + scale.y * total[c];
+      }
+    }
+  }
+  [[unroll]] for (uint c = 0; c < COLS; ++c) {
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      sums[r][c] = subgroupAdd(sums[r][c]);
+      if (BIAS) sums[r][c] += bias.v[min(first + r, rows - 1)];
+    }
+    const uint step = EPILOGUE == kSwiGlu ? 2 : 1;
+    [[unroll]] for (uint r = 0; r < ROWS; r += step) {
+      const uint target = c * out_stride + (first + r) / step;
+      if (lane == (r / step) % SUBGROUP && first + r < rows && c < count) {
+        if (EPILOGUE == kSwiGlu) {
+          result.v[target] = silu(sums[r][c]) * sums[r + step - 1][c];
+        } else if (EPILOGUE == kAdd) {
+          result.v[target] += sums[r][c];
+        } else {
+          result.v[target] = sums[r][c];
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,222 @@
+#include "kernels/kernels.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "kernels/shaders.hpp"
+#include "kernels/state.hpp"
+
+namespace caldera::kernels {
+namespace {
+
+template <class T>
+std::span<const std::byte> bytes_of(const T& constants) {
+  static_assert(sizeof(T) <= vulkan::kMaxConstantBytes);
+  return std::as_bytes(std::span(&constants, 1));
+}
+
+uint32_t divide_up(uint32_t value, uint32_t by) { return (value + by - 1) / by; }
+
+/// The batch's head and entries as a range: what the sampler writes and everyone reads.
+Range batch_range(uint64_t address) { return {address, sizeof(BatchHead)}; }
+
+/// Rows of one dispatch: groups in x are limited to 65535 on many devices.
+constexpr uint32_t kMaxGroups = 65535;
+
+}  // namespace
+
+Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines) : pipelines_(pipelines) {
+  const vulkan::PhysicalDevice& physical = device.physical();
+  software_ = physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  subgroup_ = physical.info.subgroup_size;
+  max_groups_ = kMaxGroups;
+  // Wide waves make the tail of short rows longer; 32 lanes where the device lets us choose.
+  if (physical.subgroup_size_control && physical.info.min_subgroup_size <= 32 &&
+      physical.info.max_subgroup_size >= 32) {
+    subgroup_ = 32;
+  }
+}
+
+const vulkan::Pipeline& Kernels::pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants) {
+  return pipelines_.get(shader, constants, subgroup_);
+}
+
+uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
+  if (software_) return 1;
+  // A part of fewer than 128 keys costs more in merging than it saves.
+  uint32_t splits = 1;
+  while (splits < kMaxSplits && splits * groups < 256 && tokens / (splits * 2) >= 128) splits *= 2;
+  return splits;
+}
+
+void Kernels::record(const Target& target, const Embed& op) {
+  struct {
+    uint64_t table, x, batch;
+    uint32_t columns, first_row, rows, row_bytes, plane1, plane2, plane3;
+  } c{};
+  c.x = op.x.address;
+  c.batch = target.batch;
+  c.columns = op.table->columns;
+  c.row_bytes = op.table->layout.row_bytes;
+  c.plane1 = op.table->layout.plane[1];
+  c.plane2 = op.table->layout.plane[2];
+  c.plane3 = op.table->layout.plane[3];
+  const auto& pipe = pipeline(shader("embed", op.table->format), {subgroup_});
+  const Range reads[] = {batch_range(target.batch)};
+  // Segments write different rows of x, so only the first is ordered against what came before.
+  for (size_t i = 0; i < op.table->segments.size(); ++i) {
+    const Segment& segment = op.table->segments[i];
+    c.table = segment.address;
+    c.first_row = segment.first_row;
+    c.rows = segment.rows;
+    const Range writes[] = {op.x};
+    target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads,
+                               std::span(writes, i == 0 ? 1 : 0));
+  }
+}
+
+void Kernels::record(const Target& target, const Norm& op) {
+  struct {
+    uint64_t x, weight, normed, batch;
+    uint32_t width;
+    float epsilon;
+  } c{op.x.address, op.weight, op.out.address, target.batch, op.width, op.epsilon};
+  const auto& pipe = pipeline(shader("norm"), {subgroup_, op.gather ? 1U : 0U});
+  const Range reads[] = {op.x, batch_range(target.batch)};
+  target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, {&op.out, 1});
+}
+
+void Kernels::record(const Target& target, const Product& op) {
+  struct {
+    uint64_t weights, x, result, bias, batch;
+    uint32_t columns, rows, row_bytes, plane1, plane2, plane3, x_stride, out_stride;
+  } c{};
+  const Matrix& matrix = *op.weights;
+  c.x = op.x.address;
+  c.batch = target.batch;
+  c.columns = matrix.columns;
+  c.row_bytes = matrix.layout.row_bytes;
+  c.plane1 = matrix.layout.plane[1];
+  c.plane2 = matrix.layout.plane[2];
+  c.plane3 = matrix.layout.plane[3];
+  c.x_stride = matrix.columns;
+  c.out_stride = op.out_stride;
+
+  const bool vectors = target.columns <= kMaxVectorColumns;
+  const uint32_t subgroups = software_ ? 1 : 4;
+  uint32_t rows_each = 0;     // rows a subgroup computes
+  uint32_t columns_each = 0;  // columns a workgroup computes
+  uint32_t shape1 = 0;
+  uint32_t shape2 = 0;
+  if (vectors) {
+    columns_each = std::bit_ceil(target.columns);
+    rows_each = software_ ? (columns_each == 1 ? 8 : 4) : 2;
+    shape1 = rows_each;
+    shape2 = columns_each;
+  } else {
+    // The tile of sums is 32 by 2 (or 64 by 1) registers a lane.
+    const uint32_t tiles = std::max(1U, 32 / subgroup_);
+    const uint32_t columns_a_lane = subgroup_ > 32 ? 1 : 2;
+    rows_each = tiles * subgroup_;
+    columns_each = columns_a_lane * subgroup_;
+    shape1 = tiles;
+    shape2 = columns_a_lane;
+  }
+  const auto& pipe = pipeline(shader(vectors ? "matvec" : "matmul", matrix.format),
+                              {subgroup_ * subgroups, subgroup_, shape1, shape2, static_cast<uint32_t>(op.epilogue),
+                               op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count)});
+  const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
+  std::vector<Range> reads{op.x, batch_range(target.batch)};
+  if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
+  bool first = true;
+  for (const Segment& segment : matrix.segments) {
+    // A segment's rows in as many dispatches as the limit on workgroups asks for.
+    const uint32_t step = max_groups_ * rows_each * subgroups;
+    for (uint32_t done = 0; done < segment.rows; done += step) {
+      c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
+      c.rows = std::min(step, segment.rows - done);
+      const uint32_t row = segment.first_row + done;
+      c.result = op.out.address + uint64_t{op.first_output + row / outputs_a_row} * sizeof(float);
+      c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
+      // Parts of one product write different rows: only the first is ordered against what came before.
+      target.recording->dispatch(
+          pipe, bytes_of(c),
+          {divide_up(c.rows, rows_each * subgroups), vectors ? 1 : divide_up(target.columns, columns_each), 1},
+          first ? std::span<const Range>(reads) : std::span<const Range>(),
+          std::span(&op.out, first ? 1 : 0));
+      first = false;
+    }
+  }
+}
+
+void Kernels::record(const Target& target, const Rope& op) {
+  struct {
+    uint64_t qkv, table, query_norm, key_norm, batch, tables;
+    uint32_t heads, kv_heads, rotated, layer_offset, v_offset;
+    float epsilon, query_scale;
+  } c{op.qkv.address,       op.table,          op.query_norm, op.key_norm,
+      target.batch,         op.page_tables,    op.shape.heads, op.shape.kv_heads,
+      op.rotated,           op.shape.layer_offset, op.shape.v_offset, op.epsilon,
+      op.query_scale};
+  const auto& pipe =
+      pipeline(shader("rope"), {subgroup_, op.shape.head, op.neox ? 1U : 0U, op.query_norm != 0 ? 1U : 0U});
+  const Range reads[] = {op.qkv, batch_range(target.batch)};
+  const Range writes[] = {op.qkv, op.kv};
+  target.recording->dispatch(pipe, bytes_of(c), {op.shape.heads + 2 * op.shape.kv_heads, target.columns, 1}, reads,
+                             writes);
+}
+
+void Kernels::record(const Target& target, const Attention& op) {
+  struct {
+    uint64_t qkv, result, parts, batch, tables;
+    uint32_t heads, kv_heads, layer_offset, v_offset, window;
+  } c{op.qkv.address, op.out.address,        op.parts.address,  target.batch,    op.page_tables,
+      op.shape.heads, op.shape.kv_heads,     op.shape.layer_offset, op.shape.v_offset, op.shape.window};
+  // Heads that share keys are served together, as many as the registers hold.
+  const uint32_t sharing = op.shape.heads / op.shape.kv_heads;
+  uint32_t heads_each = std::min(sharing, 4U);
+  while (sharing % heads_each != 0) --heads_each;
+  const uint32_t tokens_each = target.one_token_each ? 1 : std::max(1U, 8 / heads_each);
+  const auto& pipe = pipeline(shader("attention"), {subgroup_, subgroup_, op.shape.head, heads_each,
+                                                    heads_each * tokens_each, target.splits});
+  const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
+  const Range& written = target.splits > 1 ? op.parts : op.out;
+  target.recording->dispatch(
+      pipe, bytes_of(c),
+      {op.shape.heads / heads_each, divide_up(target.columns, tokens_each), target.splits}, reads, {&written, 1});
+  if (target.splits == 1) return;
+
+  struct {
+    uint64_t parts, result, batch;
+    uint32_t heads;
+  } merge{op.parts.address, op.out.address, target.batch, op.shape.heads};
+  const auto& merge_pipe = pipeline(shader("attention_merge"), {subgroup_, op.shape.head, target.splits});
+  target.recording->dispatch(merge_pipe, bytes_of(merge), {op.shape.heads, target.columns, 1}, {&op.parts, 1},
+                             {&op.out, 1});
+}
+
+void Kernels::record(const Target& target, const SwiGlu& op) {
+  struct {
+    uint64_t gate, up, result, batch;
+    uint32_t width;
+  } c{op.gate.address, op.up.address, op.out.address, target.batch, op.width};
+  const uint32_t threads = subgroup_ * (software_ ? 1 : 4);
+  const auto& pipe = pipeline(shader("swiglu"), {threads});
+  const Range reads[] = {op.gate, op.up};
+  target.recording->dispatch(pipe, bytes_of(c), {divide_up(op.width, threads), target.columns, 1}, reads,
+                             {&op.out, 1});
+}
+
+void Kernels::record(const Target& target, const Sample& op) {
+  struct {
+    uint64_t logits, batch, decode_batch, slots;
+    uint32_t vocabulary;
+  } c{op.logits.address, target.batch, op.decode_batch, op.slots, op.vocabulary};
+  const auto& pipe = pipeline(shader("sample"), {software_ ? 32U : 512U});
+  const Range reads[] = {op.logits, batch_range(target.batch)};
+  const Range writes[] = {op.logits, batch_range(op.decode_batch)};
+  target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, writes);
+}
+
+}  // namespace caldera::kernels

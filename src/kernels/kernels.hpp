@@ -1,0 +1,162 @@
+// The typed operations a model's program is made of, one for each family of kernels, and how each is dispatched.
+//
+// Shapes are written (outer, inner); all activations are f32. `columns` is the number of vectors a recording is made
+// for: tokens of the batch, or outputs. Kernels skip what is beyond the batch's own counts, so a recording for 64
+// columns serves a batch of 37.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "quant/format.hpp"
+#include "quant/resident.hpp"
+#include "vulkan/device.hpp"
+#include "vulkan/pipeline_store.hpp"
+#include "vulkan/recording.hpp"
+
+namespace caldera::kernels {
+
+using vulkan::Range;
+
+/// Rows of a weight matrix that lie together in memory.
+struct Segment {
+  uint64_t address = 0;
+  uint32_t first_row = 0;
+  uint32_t rows = 0;
+};
+
+/// A weight matrix (rows, columns) in the resident layout, in as many segments as the device's limits ask for.
+struct Matrix {
+  quant::Format format = quant::Format::kF32;
+  uint32_t rows = 0;
+  uint32_t columns = 0;
+  quant::RowLayout layout;
+  std::vector<Segment> segments;
+};
+
+/// Which of the batch's counts an operation's columns are.
+enum class Count : uint32_t { kTokens = 0, kOutputs = 1 };
+
+/// x[t] = table[token of entry t]; x (tokens, columns).
+struct Embed {
+  const Matrix* table;
+  Range x;
+};
+
+/// out[c] = RMS norm of x[c] times weight; with `gather`, of x[output_index[c]]. x, out (c, width); weight (width).
+struct Norm {
+  Range x;
+  uint64_t weight;
+  Range out;
+  uint32_t width;
+  float epsilon;
+  bool gather;
+};
+
+/// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
+enum class Epilogue : uint32_t { kStore = 0, kAdd = 1, kSwiGlu = 2 };
+
+/// out[c][first_output + r] = weights[r] . x[c] (+ bias[r]). x (c, weights->columns); out (c, out_stride).
+struct Product {
+  const Matrix* weights;
+  Range x;
+  Range out;
+  uint32_t out_stride;
+  uint32_t first_output;
+  uint64_t bias;  ///< (rows) f32, or 0
+  Epilogue epilogue;
+  Count count;
+};
+
+/// How a layer's heads and KV memory are shaped.
+struct AttentionShape {
+  uint32_t heads;
+  uint32_t kv_heads;
+  uint32_t head;          ///< dimensions of one head
+  uint32_t layer_offset;  ///< bytes from a page's start to this layer's keys
+  uint32_t v_offset;      ///< bytes from the layer's keys to its values
+  uint32_t window;        ///< keys a query sees; 0: all
+};
+
+/// Normalises and rotates queries and keys in qkv (tokens, (heads + 2 kv_heads) * head), writes K and V pages.
+struct Rope {
+  AttentionShape shape;
+  Range qkv;
+  uint64_t table;       ///< cos and sin, see glsl/rope.comp
+  uint64_t query_norm;  ///< (head) f32, or 0
+  uint64_t key_norm;    ///< (head) f32, or 0
+  uint64_t page_tables;
+  Range kv;  ///< stands for all KV memory, for barriers
+  uint32_t rotated;
+  bool neox;
+  float epsilon;
+  float query_scale;
+};
+
+/// out (tokens, heads * head) = attention of the queries in qkv over the sequence's pages.
+struct Attention {
+  AttentionShape shape;
+  Range qkv;
+  Range out;
+  Range parts;  ///< scratch for split attention: (tokens, heads, kMaxSplits, head + 2)
+  uint64_t page_tables;
+  Range kv;
+};
+
+/// out = silu(gate) * up, all (tokens, width).
+struct SwiGlu {
+  Range gate;
+  Range up;
+  Range out;
+  uint32_t width;
+};
+
+/// Draws the next token of every output; logits (outputs, vocabulary).
+struct Sample {
+  Range logits;
+  uint64_t decode_batch;
+  uint64_t slots;
+  uint32_t vocabulary;
+};
+
+/// Parts that attention of one token may be split into.
+inline constexpr uint32_t kMaxSplits = 16;
+/// Columns up to which products read the weights once for all of them.
+inline constexpr uint32_t kMaxVectorColumns = 8;
+
+/// Dispatches operations on one device.
+class Kernels {
+ public:
+  Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines);
+
+  /// What a recording is made for.
+  struct Target {
+    vulkan::Recording* recording;
+    uint64_t batch;          ///< address of the BatchHead
+    uint32_t columns;        ///< most tokens (or outputs) of the batch
+    bool one_token_each;     ///< entries belong to different sequences (decoding)
+    uint32_t splits;         ///< parts that attention is split into
+  };
+
+  void record(const Target& target, const Embed& op);
+  void record(const Target& target, const Norm& op);
+  void record(const Target& target, const Product& op);
+  void record(const Target& target, const Rope& op);
+  void record(const Target& target, const Attention& op);
+  void record(const Target& target, const SwiGlu& op);
+  void record(const Target& target, const Sample& op);
+
+  uint32_t subgroup() const { return subgroup_; }
+  /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`.
+  uint32_t splits_for(uint32_t tokens, uint32_t groups) const;
+
+ private:
+  const vulkan::Pipeline& pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants);
+
+  vulkan::PipelineStore& pipelines_;
+  bool software_;       ///< Mesa's software device or another CPU
+  uint32_t subgroup_;   ///< lanes
+  uint32_t max_groups_; ///< in one dimension of a dispatch
+};
+
+}  // namespace caldera::kernels

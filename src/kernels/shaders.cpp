@@ -1,0 +1,27 @@
+#include "kernels/shaders.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "caldera/error.hpp"
+#include "kernels/shader_list.hpp"
+
+namespace caldera::kernels {
+
+const vulkan::Shader& shader(std::string_view name) {
+  const std::span<const vulkan::Shader> all = shader_list();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const vulkan::Shader& entry) { return entry.name == name; });
+  if (found == all.end()) throw Error(ErrorKind::kInternal, fmt::format("there is no kernel named {}", name));
+  return *found;
+}
+
+const vulkan::Shader& shader(std::string_view name, quant::Format format) {
+  return shader(fmt::format("{}_{}", name, quant::info(format).name));
+}
+
+std::string_view shader_compiler() { return CALDERA_SHADER_COMPILER; }
+bool compiler_knows_cooperative_matrix() { return CALDERA_COOPERATIVE_MATRIX != 0; }
+
+}  // namespace caldera::kernels

@@ -1,0 +1,22 @@
+// The SPIR-V of every kernel, compiled into the program.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "quant/format.hpp"
+#include "vulkan/pipeline_store.hpp"
+
+namespace caldera::kernels {
+
+/// The kernel of this name ("norm"). Errors: kInternal for a name that was not built.
+const vulkan::Shader& shader(std::string_view name);
+
+/// The variant of a kernel that reads weights of `format` ("matvec", kQ4_K).
+const vulkan::Shader& shader(std::string_view name, quant::Format format);
+
+/// The name of the shader compiler this program was built with, and whether it knew cooperative matrices.
+std::string_view shader_compiler();
+bool compiler_knows_cooperative_matrix();
+
+}  // namespace caldera::kernels

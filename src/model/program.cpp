@@ -1,0 +1,127 @@
+#include "model/program.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/state.hpp"
+#include "model/rope_table.hpp"
+
+namespace caldera::model {
+namespace {
+
+/// Bytes of one layer's keys (or values) in a page, f16.
+uint64_t half_layer_bytes(const LayerSpec& layer) {
+  return uint64_t{layer.kv_heads} * kernels::kPageTokens * layer.head * 2;
+}
+
+uint32_t qkv_width(const LayerSpec& layer) { return (layer.heads + 2 * layer.kv_heads) * layer.head; }
+
+/// KV memory moves with its pages, so for barriers all of it is one range that nothing else lies in.
+constexpr vulkan::Range kAllKv{UINT64_MAX - 1, 1};
+
+template <class Of>
+uint32_t widest(const ModelSpec& spec, Of of) {
+  uint32_t most = 0;
+  for (const LayerSpec& layer : spec.layers) most = std::max<uint32_t>(most, of(layer));
+  return most;
+}
+
+}  // namespace
+
+uint64_t page_bytes(const ModelSpec& spec) {
+  uint64_t bytes = 0;
+  for (const LayerSpec& layer : spec.layers) bytes += 2 * half_layer_bytes(layer);
+  return bytes;
+}
+
+vulkan::Range Program::scratch(vulkan::Device& device, uint64_t floats, const char* what) {
+  memory_.push_back(device.memory().allocate(floats * sizeof(float), vulkan::Residency::kDevice,
+                                             vulkan::Purpose::kActivations, what));
+  return {memory_.back().address(), memory_.back().bytes()};
+}
+
+Program::Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits,
+                 const ProgramInputs& inputs, vulkan::Device& device)
+    : page_bytes_(model::page_bytes(spec)) {
+  const uint64_t tokens = limits.tokens;
+  const uint32_t ffn = widest(spec, [](const LayerSpec& layer) { return layer.ffn; });
+  const uint32_t attended = widest(spec, [](const LayerSpec& layer) { return layer.heads * layer.head; });
+  act_.x = scratch(device, tokens * spec.width, "the residual stream");
+  act_.normed = scratch(device, tokens * spec.width, "normalised activations");
+  act_.qkv = scratch(device, tokens * widest(spec, qkv_width), "queries, keys and values");
+  act_.attended = scratch(device, tokens * attended, "attention's output");
+  act_.hidden = scratch(device, tokens * ffn, "the feed-forward layer");
+  const bool apart = std::any_of(weights.layers.begin(), weights.layers.end(),
+                                 [](const LayerWeights& layer) { return layer.gate_up.parts.size() > 1; });
+  if (apart) {
+    act_.gate = scratch(device, tokens * ffn, "the gate");
+    act_.up = scratch(device, tokens * ffn, "the feed-forward layer");
+  }
+  const uint64_t part_floats = widest(spec, [](const LayerSpec& layer) { return layer.heads * (layer.head + 2); });
+  act_.parts = scratch(device, limits.decode_tokens * part_floats * kernels::kMaxSplits, "parts of attention");
+
+  const std::vector<float> table = rope_table(spec.rope, weights.rope_factors, limits.context);
+  memory_.push_back(device.memory().allocate(table.size() * sizeof(float), vulkan::Residency::kDevice,
+                                             vulkan::Purpose::kActivations, "the rope table"));
+  device.upload(memory_.back(), 0, std::as_bytes(std::span(table)));
+  rope_table_ = memory_.back().address();
+
+  body_.emplace_back(kernels::Embed{&weights.embedding, act_.x});
+  for (uint32_t i = 0; i < spec.layers.size(); ++i) add_layer(spec, weights, i, inputs);
+
+  logits_ = device.memory().allocate(uint64_t{limits.outputs} * spec.vocabulary * sizeof(float),
+                                     vulkan::Residency::kDevice, vulkan::Purpose::kActivations, "logits");
+  const vulkan::Range logits{logits_.address(), logits_.bytes()};
+  const vulkan::Range outputs = scratch(device, uint64_t{limits.outputs} * spec.width, "outputs");
+  head_.emplace_back(kernels::Norm{act_.x, weights.output_norm, outputs, spec.width, spec.norm_epsilon, true});
+  head_.emplace_back(kernels::Product{&weights.output(), outputs, logits, spec.vocabulary, 0, 0,
+                                      kernels::Epilogue::kStore, kernels::Count::kOutputs});
+  sampling_.emplace_back(kernels::Sample{logits, inputs.decode_batch, inputs.slots, spec.vocabulary});
+}
+
+void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t index, const ProgramInputs& inputs) {
+  using kernels::Count;
+  using kernels::Epilogue;
+  const LayerSpec& layer = spec.layers[index];
+  const LayerWeights& w = weights.layers[index];
+  uint64_t before = 0;
+  for (uint32_t i = 0; i < index; ++i) before += 2 * half_layer_bytes(spec.layers[i]);
+  const kernels::AttentionShape shape{layer.heads,
+                                      layer.kv_heads,
+                                      layer.head,
+                                      static_cast<uint32_t>(before),
+                                      static_cast<uint32_t>(half_layer_bytes(layer)),
+                                      layer.window};
+  const uint32_t width = qkv_width(layer);
+
+  body_.emplace_back(kernels::Norm{act_.x, w.attention_norm, act_.normed, spec.width, spec.norm_epsilon, false});
+  uint32_t first = 0;
+  for (const kernels::Matrix& part : w.qkv.parts) {
+    const uint64_t bias = w.qkv.bias != 0 ? w.qkv.bias + uint64_t{first} * sizeof(float) : 0;
+    body_.emplace_back(
+        kernels::Product{&part, act_.normed, act_.qkv, width, first, bias, Epilogue::kStore, Count::kTokens});
+    first += part.rows;
+  }
+  body_.emplace_back(kernels::Rope{shape, act_.qkv, rope_table_, w.query_norm, w.key_norm, inputs.page_tables, kAllKv,
+                                   spec.rope.rotated, spec.rope.neox, spec.norm_epsilon,
+                                   1.0F / std::sqrt(static_cast<float>(layer.head))});
+  body_.emplace_back(kernels::Attention{shape, act_.qkv, act_.attended, act_.parts, inputs.page_tables, kAllKv});
+  body_.emplace_back(kernels::Product{&w.attention_output, act_.attended, act_.x, spec.width, 0,
+                                      w.attention_output_bias, Epilogue::kAdd, Count::kTokens});
+
+  body_.emplace_back(kernels::Norm{act_.x, w.ffn_norm, act_.normed, spec.width, spec.norm_epsilon, false});
+  if (w.gate_up.parts.size() == 1) {
+    body_.emplace_back(kernels::Product{&w.gate_up.parts[0], act_.normed, act_.hidden, layer.ffn, 0, 0,
+                                        Epilogue::kSwiGlu, Count::kTokens});
+  } else {
+    body_.emplace_back(kernels::Product{&w.gate_up.parts[0], act_.normed, act_.gate, layer.ffn, 0, 0,
+                                        Epilogue::kStore, Count::kTokens});
+    body_.emplace_back(kernels::Product{&w.gate_up.parts[1], act_.normed, act_.up, layer.ffn, 0, 0,
+                                        Epilogue::kStore, Count::kTokens});
+    body_.emplace_back(kernels::SwiGlu{act_.gate, act_.up, act_.hidden, layer.ffn});
+  }
+  body_.emplace_back(
+      kernels::Product{&w.down, act_.hidden, act_.x, spec.width, 0, 0, Epilogue::kAdd, Count::kTokens});
+}
+
+}  // namespace caldera::model
