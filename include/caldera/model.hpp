@@ -75,6 +75,9 @@ struct ChatOptions {
 namespace engine {
 class Engine;
 }
+namespace text {
+class Tokenizer;
+}
 
 class Model : public std::enable_shared_from_this<Model> {
  public:
@@ -100,7 +103,8 @@ class Model : public std::enable_shared_from_this<Model> {
   /// As above for messages given as JSON in the OpenAI shape (tool calls, content parts).
   std::string apply_chat_template_json(std::string_view messages_json, const ChatOptions& options = {}) const;
 
-  engine::Engine& engine() const;  ///< for Session; not part of the public interface
+  engine::Engine& engine() const;            ///< for Session; not part of the public interface
+  const text::Tokenizer& tokenizer() const;  ///< as above
 
  private:
   struct State;

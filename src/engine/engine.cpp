@@ -1,0 +1,232 @@
+#include "engine/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "caldera/error.hpp"
+#include "kernels/state.hpp"
+
+namespace caldera::engine {
+namespace {
+
+using vulkan::Purpose;
+using vulkan::Residency;
+
+/// Outputs computed at once when the logits of many tokens are wanted.
+constexpr uint32_t kOutputs = 32;
+/// Longest context that one engine is built for.
+constexpr uint32_t kMaxContext = 1U << 24;
+
+std::filesystem::path cache_folder() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
+    return std::filesystem::path(cache) / "caldera" / "pipelines";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::filesystem::path(home) / ".cache" / "caldera" / "pipelines";
+  }
+  return {};
+}
+
+const LoadOptions& checked(const LoadOptions& options) {
+  if (options.sequences < 1 || options.sequences > kMaxSequences) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("{} sequences were asked for: 1 to {} are possible", options.sequences, kMaxSequences));
+  }
+  if (options.context > kMaxContext) {
+    throw Error(ErrorKind::kUsage, fmt::format("a context of {} tokens was asked for: up to {} are possible",
+                                               options.context, kMaxContext));
+  }
+  if (options.prefill_rows > 4096) {
+    throw Error(ErrorKind::kUsage, fmt::format("prefill batches of {} tokens were asked for: up to 4096 are possible",
+                                               options.prefill_rows));
+  }
+  return options;
+}
+
+}  // namespace
+
+Engine::Engine(const gguf::File& file, const LoadOptions& options)
+    : spec_(model::read_spec(file)),
+      instance_(checked(options).validation),
+      device_(instance_, instance_.choose(options.device), {.memory_limit = options.memory_limit}),
+      pipelines_(device_, cache_folder()),
+      kernels_(device_, pipelines_),
+      weights_(model::load_weights(file, spec_, device_,
+                                   [&](uint64_t done, uint64_t total) {
+                                     return !options.progress || options.progress({done, total});
+                                   })),
+      pages_(device_, model::page_bytes(spec_)) {
+  context_ = options.context > 0 ? options.context : spec_.context;
+  // A software device takes a second for what a GPU does at once: smaller batches show progress.
+  const uint32_t usual = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 128 : 512;
+  read_tokens_ = std::min(options.prefill_rows > 0 ? options.prefill_rows : usual, std::bit_ceil(context_));
+
+  const auto shared = [&](uint64_t bytes, const char* what) {
+    vulkan::Allocation memory = device_.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
+    std::memset(memory.host(), 0, bytes);
+    return memory;
+  };
+  read_batch_ = shared(kernels::batch_bytes(read_tokens_), "a batch");
+  decode_batch_ = shared(kernels::batch_bytes(kMaxSequences), "the decode batch");
+  page_tables_ = shared(options.sequences * sizeof(uint64_t), "page tables");
+  slot_addresses_ = shared(options.sequences * sizeof(uint64_t), "slots");
+  for (uint32_t i = 0; i < options.sequences; ++i) {
+    slots_.push_back(std::make_unique<Slot>(device_, pages_, spec_.vocabulary, context_));
+    const uint64_t table = slots_[i]->page_table();
+    const uint64_t addresses = slots_[i]->addresses();
+    std::memcpy(page_tables_.host() + i * sizeof(table), &table, sizeof(table));
+    std::memcpy(slot_addresses_.host() + i * sizeof(addresses), &addresses, sizeof(addresses));
+  }
+
+  const model::ProgramLimits limits{.tokens = std::max(read_tokens_, kMaxSequences),
+                                    .outputs = kOutputs,
+                                    .decode_tokens = kMaxSequences,
+                                    .context = context_};
+  const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(), decode_batch_.address()};
+  program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
+  recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
+}
+
+Engine::~Engine() {
+  // A lost device cannot be waited for, and there is nobody left to tell.
+  try {
+    device_.wait_all();
+  } catch (const Error&) {
+  }
+  pipelines_.save();
+}
+
+MemoryUse Engine::memory() {
+  const vulkan::MemoryPool& pool = device_.memory();
+  MemoryUse use;
+  use.weights = pool.used(Purpose::kWeights);
+  use.kv = pool.used(Purpose::kKv);
+  use.kv_limit = slots_.size() * pages_.page_bytes() *
+                 ((uint64_t{context_} + kernels::kPageTokens - 1) / kernels::kPageTokens);
+  use.activations = pool.used(Purpose::kActivations);
+  use.staging = pool.used(Purpose::kStaging);
+  return use;
+}
+
+StepShape Engine::decode_shape() {
+  const vulkan::RecordingShape& shape = recordings_->step(decode_batch_.address(), 1, 1).shape();
+  return {shape.dispatches, shape.barriers};
+}
+
+uint32_t Engine::open_slot() {
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i]->open) continue;
+    slots_[i]->open = true;
+    return i;
+  }
+  throw Error(ErrorKind::kUsage, fmt::format("all {} sessions of the model are in use: load it with more sequences",
+                                             slots_.size()));
+}
+
+void Engine::close_slot(uint32_t slot) {
+  device_.wait_all();
+  slots_[slot]->truncate(0);
+  slots_[slot]->open = false;
+}
+
+void Engine::submit_read(Slot& slot, uint32_t index, uint32_t end) {
+  const uint32_t count = end - slot.computed;
+  device_.wait_all();  // the batch may still be read
+  slot.reserve(end);
+  kernels::BatchHead& head = read_head();
+  head.tokens = count;
+  head.outputs = 0;
+  head.running = 1;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t position = slot.computed + i;
+    head.entries()[i] = {static_cast<uint32_t>(slot.tokens[position]), position, index, 0};
+  }
+  const VkCommandBuffer buffer = recordings_->read(read_batch_.address(), std::bit_ceil(count)).handle();
+  device_.submit({&buffer, 1});
+  slot.computed = end;
+}
+
+bool Engine::read(uint32_t index, bool sample, const ReadCallback& progress) {
+  Slot& slot = *slots_[index];
+  const auto total = static_cast<uint32_t>(slot.tokens.size());
+  if (total == 0) throw Error(ErrorKind::kUsage, "there is nothing to read: the sequence is empty");
+  slot.computed = std::min(slot.computed, total - 1);  // the last token is always read, for its logits
+  const uint32_t before = slot.computed;
+  while (slot.computed < total) {
+    if (progress && !progress(slot.computed - before, total - before)) return false;
+    submit_read(slot, index, std::min(total, slot.computed + read_tokens_));
+  }
+  device_.wait_all();
+  kernels::BatchHead& head = read_head();
+  head.outputs = 1;
+  head.output_index[0] = head.tokens - 1;
+  const VkCommandBuffer buffer = recordings_->outputs(read_batch_.address(), 1, sample).handle();
+  device_.wait(device_.submit({&buffer, 1}));
+  return !progress || progress(total - before, total - before);
+}
+
+std::vector<float> Engine::download_logits(uint32_t rows) {
+  std::vector<float> logits(uint64_t{rows} * spec_.vocabulary);
+  device_.download(program_->logits(), 0, std::as_writable_bytes(std::span(logits)));
+  return logits;
+}
+
+std::vector<float> Engine::logits_from(uint32_t index, uint32_t first) {
+  Slot& slot = *slots_[index];
+  const auto total = static_cast<uint32_t>(slot.tokens.size());
+  std::vector<float> all;
+  if (first >= total) return all;
+  slot.computed = std::min(slot.computed, first);
+  while (slot.computed < total) {
+    const uint32_t begin = slot.computed;
+    submit_read(slot, index, std::min(total, begin + read_tokens_));
+    for (uint32_t at = std::max(begin, first); at < slot.computed; at += kOutputs) {
+      device_.wait_all();
+      kernels::BatchHead& head = read_head();
+      head.outputs = std::min(kOutputs, slot.computed - at);
+      for (uint32_t i = 0; i < head.outputs; ++i) head.output_index[i] = at + i - begin;
+      const uint32_t columns = std::bit_ceil(head.outputs);
+      const VkCommandBuffer buffer = recordings_->outputs(read_batch_.address(), columns, false).handle();
+      device_.submit({&buffer, 1});
+      const std::vector<float> rows = download_logits(head.outputs);
+      all.insert(all.end(), rows.begin(), rows.end());
+    }
+  }
+  return all;
+}
+
+void Engine::begin_decode(std::span<const uint32_t> slots) {
+  device_.wait_all();
+  kernels::BatchHead& head = decode_head();
+  head.tokens = static_cast<uint32_t>(slots.size());
+  head.outputs = head.tokens;
+  head.running = head.tokens;
+  for (uint32_t i = 0; i < slots.size(); ++i) {
+    head.output_index[i] = i;
+    head.entries()[i] = {0, 0, slots[i], 0};
+  }
+}
+
+void Engine::leave_decode(uint32_t slot) {
+  device_.wait_all();
+  if (!slots_[slot]->end()) return;
+  kernels::BatchHead& head = decode_head();
+  head.running -= 1;
+  if (head.running == 0) head.tokens = 0;
+}
+
+uint64_t Engine::submit_step(uint32_t longest) {
+  const kernels::BatchHead& head = decode_head();
+  const uint32_t sequences = head.outputs;
+  const uint32_t splits = kernels_.splits_for(longest, sequences * spec_.layers[0].kv_heads);
+  const VkCommandBuffer buffer = recordings_->step(decode_batch_.address(), sequences, splits).handle();
+  return device_.submit({&buffer, 1});
+}
+
+uint32_t Engine::steps_ahead() const { return device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 2 : 4; }
+
+}  // namespace caldera::engine

@@ -1,0 +1,101 @@
+// A loaded model and the sequences it computes: reading prompts, decode steps, logits.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "caldera/model.hpp"
+#include "caldera/session.hpp"
+#include "engine/kv_pages.hpp"
+#include "engine/recordings.hpp"
+#include "engine/slot.hpp"
+#include "gguf/file.hpp"
+#include "kernels/kernels.hpp"
+#include "model/program.hpp"
+#include "model/spec.hpp"
+#include "model/weights.hpp"
+#include "vulkan/device.hpp"
+#include "vulkan/instance.hpp"
+#include "vulkan/pipeline_store.hpp"
+
+namespace caldera::engine {
+
+/// Sessions that may be alive at once: one read of the weights serves them all.
+inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
+
+/// Not safe for use by several threads at once; callers hold mutex().
+class Engine {
+ public:
+  /// Errors: as Model::load.
+  Engine(const gguf::File& file, const LoadOptions& options);
+  ~Engine();
+
+  std::mutex& mutex() { return mutex_; }
+  const model::ModelSpec& spec() const { return spec_; }
+  const DeviceInfo& device_info() const { return device_.physical().info; }
+  uint64_t parameters() const { return weights_.parameters; }
+  uint32_t context() const { return context_; }
+  MemoryUse memory();
+  StepShape decode_shape();
+  /// What the validation layer had to say; empty without validation.
+  const std::vector<std::string>& validation_messages() const { return instance_.validation_log().messages; }
+
+  /// A free slot. Errors: kUsage when all are taken.
+  uint32_t open_slot();
+  void close_slot(uint32_t slot);
+  Slot& slot(uint32_t index) { return *slots_[index]; }
+
+  /// Called with tokens read and to read; returning false cancels.
+  using ReadCallback = std::function<bool(uint32_t done, uint32_t total)>;
+
+  /// Reads what is pending in the slot, the last token always; afterwards the logits of the last token are in
+  /// logits row 0. With `sample`, its next token is drawn too. False when cancelled.
+  bool read(uint32_t slot, bool sample, const ReadCallback& progress);
+  /// Logits of tokens [first, tokens.size()) of the slot, (tokens, vocabulary), reading what is pending.
+  std::vector<float> logits_from(uint32_t slot, uint32_t first);
+
+  /// Makes `slots` the decode batch; entry i is slots[i]. Call before the read() that draws their first tokens.
+  void begin_decode(std::span<const uint32_t> slots);
+  /// Takes one of them out.
+  void leave_decode(uint32_t slot);
+  /// Submits a step of the decode batch; `longest`: tokens of its longest sequence with this step.
+  uint64_t submit_step(uint32_t longest);
+  void wait(uint64_t step) { device_.wait(step); }
+  void wait_all() { device_.wait_all(); }
+
+  /// Steps worth submitting ahead of the host.
+  uint32_t steps_ahead() const;
+
+ private:
+  kernels::BatchHead& decode_head() { return *reinterpret_cast<kernels::BatchHead*>(decode_batch_.host()); }
+  kernels::BatchHead& read_head() { return *reinterpret_cast<kernels::BatchHead*>(read_batch_.host()); }
+  /// Reads tokens [slot.computed, end) as one batch, and leaves it in the read batch. Does not wait.
+  void submit_read(Slot& slot, uint32_t index, uint32_t end);
+  std::vector<float> download_logits(uint32_t rows);
+
+  std::mutex mutex_;
+  model::ModelSpec spec_;
+  vulkan::Instance instance_;
+  vulkan::Device device_;
+  vulkan::PipelineStore pipelines_;
+  kernels::Kernels kernels_;
+  model::Weights weights_;
+  KvPages pages_;
+  uint32_t context_ = 0;
+  uint32_t read_tokens_ = 0;  ///< most tokens of a read batch
+  vulkan::Allocation read_batch_;
+  vulkan::Allocation decode_batch_;
+  vulkan::Allocation page_tables_;
+  vulkan::Allocation slot_addresses_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::unique_ptr<model::Program> program_;
+  std::unique_ptr<Recordings> recordings_;
+};
+
+}  // namespace caldera::engine

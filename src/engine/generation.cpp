@@ -1,0 +1,206 @@
+#include "engine/generation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <deque>
+#include <random>
+
+#include "caldera/error.hpp"
+#include "engine/stop_strings.hpp"
+#include "text/utf8.hpp"
+
+namespace caldera::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void check_options(const SamplingOptions& s) {
+  const auto demand = [](bool holds, std::string_view what) {
+    if (!holds) throw Error(ErrorKind::kUsage, fmt::format("{}", what));
+  };
+  demand(std::isfinite(s.temperature) && s.temperature >= 0, "the temperature must be 0 or more");
+  demand(s.top_p > 0 && s.top_p <= 1, "top-p must be above 0 and at most 1");
+  demand(s.min_p >= 0 && s.min_p <= 1, "min-p must be between 0 and 1");
+  demand(s.top_k <= kernels::kMaxTopK, "top-k must be at most 1024 (0: off)");
+  demand(std::isfinite(s.repeat_penalty) && s.repeat_penalty > 0, "the repeat penalty must be above 0");
+  demand(std::isfinite(s.presence_penalty) && std::isfinite(s.frequency_penalty), "penalties must be finite");
+}
+
+uint64_t random_seed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+/// What the host keeps of one job while it runs.
+class Stream {
+ public:
+  Stream(Engine& engine, const text::Tokenizer& tokenizer, const Job& job)
+      : engine_(engine), tokenizer_(tokenizer), job_(job), stops_(job.options->stop) {
+    result.seed = job.options->sampling.seed.value_or(0);
+    if (!job.options->sampling.seed) result.seed = random_seed();
+  }
+
+  Slot& slot() { return engine_.slot(job_.slot); }
+  uint32_t slot_index() const { return job_.slot; }
+  const GenerateOptions& options() const { return *job_.options; }
+  bool running() const { return running_; }
+  /// Tokens that may still be drawn after those taken.
+  uint32_t room() {
+    const auto size = static_cast<uint32_t>(slot().tokens.size());
+    const uint32_t left = engine_.context() - size;
+    if (options().max_tokens == 0) return left;
+    return std::min(left, options().max_tokens - static_cast<uint32_t>(result.tokens.size()));
+  }
+
+  /// Takes the next drawn token: appends it, passes its text on, and decides whether the answer goes on.
+  void take() {
+    const Token token = slot().drawn(taken_++);
+    result.tokens.push_back(token);
+    slot().tokens.push_back(token);
+    // Its keys and values are computed by the step that follows, which may never come.
+    slot().computed = static_cast<uint32_t>(slot().tokens.size()) - 1;
+    const auto& ends = tokenizer_.end_of_generation();
+    if (!options().ignore_end && std::find(ends.begin(), ends.end(), token) != ends.end()) {
+      stop(StopReason::kEnd);
+      return;
+    }
+    const bool known = static_cast<uint32_t>(token) < tokenizer_.size();
+    emit(stops_.push(utf8_.push(known ? tokenizer_.piece(token) : std::string())));
+    if (!running_) return;
+    if (stops_.found()) {
+      stop(StopReason::kStopString);
+    } else if (options().max_tokens > 0 && result.tokens.size() >= options().max_tokens) {
+      stop(StopReason::kMaxTokens);
+    } else if (slot().tokens.size() >= engine_.context()) {
+      stop(StopReason::kContextFull);
+    }
+  }
+
+  void stop(StopReason reason) {
+    result.reason = reason;
+    running_ = false;
+    if (reason == StopReason::kCancelled || stops_.found()) return;
+    emit(stops_.push(utf8_.finish()));
+    emit(stops_.finish());
+  }
+
+  Generation result;
+
+ private:
+  void emit(const std::string& text) {
+    if (text.empty()) return;
+    result.text += text;
+    if (options().on_text && !options().on_text(text) && running_) stop(StopReason::kCancelled);
+  }
+
+  Engine& engine_;
+  const text::Tokenizer& tokenizer_;
+  Job job_;
+  StopStrings stops_;
+  text::Utf8Stream utf8_;
+  uint32_t taken_ = 0;
+  bool running_ = true;
+};
+
+/// Reads the prompts of all streams and draws their first tokens.
+void read_prompts(Engine& engine, const text::Tokenizer& tokenizer, std::vector<Stream>& streams) {
+  for (uint32_t i = 0; i < streams.size(); ++i) {
+    Stream& stream = streams[i];
+    Slot& slot = stream.slot();
+    const std::vector<Token> none;
+    slot.begin(stream.options().sampling, stream.result.seed, i,
+               stream.options().ignore_end ? none : tokenizer.end_of_generation());
+    const auto start = Clock::now();
+    const auto total = static_cast<uint32_t>(slot.tokens.size());
+    stream.result.reused_tokens = std::min(slot.computed, total - 1);
+    stream.result.prompt_tokens = total - stream.result.reused_tokens;
+    slot.reserve(std::min(engine.context(), total + 1));
+    const bool read = engine.read(stream.slot_index(), true, stream.options().on_prompt);
+    stream.result.prompt_seconds = seconds_since(start);
+    if (read) {
+      stream.take();
+    } else {
+      stream.stop(StopReason::kCancelled);
+    }
+  }
+}
+
+void leave_if_stopped(Engine& engine, Stream& stream) {
+  if (!stream.running()) engine.leave_decode(stream.slot_index());
+}
+
+void decode(Engine& engine, std::vector<Stream>& streams) {
+  const auto start = Clock::now();
+  std::deque<uint64_t> in_flight;
+  const auto any_running = [&] {
+    return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
+  };
+  for (Stream& stream : streams) leave_if_stopped(engine, stream);
+  while (any_running()) {
+    // Submit ahead as long as every sequence has room for what the step will draw.
+    while (in_flight.size() < engine.steps_ahead()) {
+      const auto ahead = static_cast<uint32_t>(in_flight.size());
+      uint32_t longest = 0;
+      bool room = true;
+      for (Stream& stream : streams) {
+        if (!stream.running()) continue;
+        const auto size = static_cast<uint32_t>(stream.slot().tokens.size());
+        room = room && stream.room() > ahead;
+        longest = std::max(longest, size + ahead);
+      }
+      if (!room) break;
+      for (Stream& stream : streams) {
+        if (!stream.running()) continue;
+        // One token more than the step reads: a sequence that ends in it stays in the batch at its next position.
+        stream.slot().reserve(
+            std::min(engine.context(), static_cast<uint32_t>(stream.slot().tokens.size()) + ahead + 1));
+      }
+      in_flight.push_back(engine.submit_step(longest));
+    }
+    engine.wait(in_flight.front());
+    in_flight.pop_front();
+    for (Stream& stream : streams) {
+      if (!stream.running()) continue;
+      stream.take();
+      if (stream.running()) continue;
+      stream.result.decode_seconds = seconds_since(start);
+      leave_if_stopped(engine, stream);
+    }
+  }
+  engine.wait_all();
+}
+
+}  // namespace
+
+std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenizer, std::span<const Job> jobs) {
+  std::vector<Stream> streams;
+  std::vector<uint32_t> slots;
+  for (const Job& job : jobs) {
+    check_options(job.options->sampling);
+    const Slot& slot = engine.slot(job.slot);
+    if (slot.tokens.empty()) throw Error(ErrorKind::kUsage, "there is nothing to go on from: the sequence is empty");
+    if (slot.tokens.size() >= engine.context()) {
+      throw Error(ErrorKind::kContext,
+                  fmt::format("the prompt fills the context of {} tokens and leaves no room for an answer: shorten it "
+                              "or raise --context",
+                              engine.context()));
+    }
+    streams.emplace_back(engine, tokenizer, job);
+    slots.push_back(job.slot);
+  }
+  engine.begin_decode(slots);
+  read_prompts(engine, tokenizer, streams);
+  decode(engine, streams);
+  std::vector<Generation> results;
+  for (Stream& stream : streams) results.push_back(std::move(stream.result));
+  return results;
+}
+
+}  // namespace caldera::engine

@@ -1,0 +1,98 @@
+#include "engine/slot.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "caldera/error.hpp"
+
+namespace caldera::engine {
+namespace {
+
+using vulkan::Purpose;
+using vulkan::Residency;
+
+uint32_t pages_for(uint32_t tokens) { return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens; }
+
+}  // namespace
+
+Slot::Slot(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context)
+    : pages_(pages), vocabulary_(vocabulary) {
+  const auto shared = [&](uint64_t bytes, const char* what) {
+    return device.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
+  };
+  table_ = shared(uint64_t{pages_for(context)} * sizeof(uint64_t), "a page table");
+  sequence_ = shared(sizeof(kernels::Sequence), "a sequence's state");
+  counts_ = shared(uint64_t{vocabulary} * sizeof(uint32_t), "token counts");
+  history_ = shared((uint64_t{context} + 1) * sizeof(uint32_t), "token history");
+  results_ = device.memory().allocate(kernels::kResultRing * sizeof(uint32_t), Residency::kHostRead,
+                                      Purpose::kActivations, "drawn tokens");
+  addresses_ = shared(sizeof(kernels::SlotAddresses), "a slot's addresses");
+  const kernels::SlotAddresses addresses{sequence_.address(), counts_.address(), history_.address(),
+                                         results_.address(), 0};
+  std::memcpy(addresses_.host(), &addresses, sizeof(addresses));
+}
+
+void Slot::reserve(uint32_t count) {
+  while (held_.size() < pages_for(count)) {
+    held_.push_back(pages_.take());
+    const uint64_t address = held_.back()->address();
+    std::memcpy(table_.host() + (held_.size() - 1) * sizeof(address), &address, sizeof(address));
+  }
+}
+
+void Slot::truncate(uint32_t length) {
+  tokens.resize(std::min<size_t>(tokens.size(), length));
+  computed = std::min(computed, length);
+  held_.resize(std::min<size_t>(held_.size(), pages_for(computed)));
+}
+
+void Slot::fill_penalty_window(uint32_t window) {
+  std::memset(counts_.host(), 0, uint64_t{vocabulary_} * sizeof(uint32_t));
+  std::vector<uint32_t> counts(vocabulary_);
+  for (size_t i = tokens.size() - std::min<size_t>(tokens.size(), window); i < tokens.size(); ++i) {
+    ++counts[static_cast<uint32_t>(tokens[i])];
+  }
+  std::memcpy(counts_.host(), counts.data(), counts.size() * sizeof(uint32_t));
+  std::memcpy(history_.host(), tokens.data(), tokens.size() * sizeof(uint32_t));
+}
+
+void Slot::begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode_entry,
+                 std::span<const Token> end_tokens) {
+  kernels::Sequence state{};
+  state.temperature = sampling.temperature;
+  state.top_p = sampling.top_p;
+  state.min_p = sampling.min_p;
+  state.repeat_penalty = sampling.repeat_penalty;
+  state.presence_penalty = sampling.presence_penalty;
+  state.frequency_penalty = sampling.frequency_penalty;
+  state.top_k = sampling.top_k;
+  const bool penalties =
+      sampling.repeat_penalty != 1 || sampling.presence_penalty != 0 || sampling.frequency_penalty != 0;
+  state.penalty_window = penalties ? sampling.penalty_window : 0;
+  state.seed_low = static_cast<uint32_t>(seed);
+  state.seed_high = static_cast<uint32_t>(seed >> 32);
+  state.decode_entry = decode_entry;
+  // The host checks every token too; the device only stops early for as many as it can hold.
+  state.end_count = static_cast<uint32_t>(std::min<size_t>(end_tokens.size(), kernels::kMaxEndTokens));
+  for (uint32_t i = 0; i < state.end_count; ++i) state.end_token[i] = static_cast<uint32_t>(end_tokens[i]);
+  if (state.penalty_window > 0) fill_penalty_window(state.penalty_window);
+  std::memcpy(sequence_.host(), &state, sizeof(state));
+}
+
+bool Slot::end() {
+  uint32_t& ended = reinterpret_cast<kernels::Sequence*>(sequence_.host())->ended;
+  const bool was_running = ended == 0;
+  ended = 1;
+  return was_running;
+}
+
+Token Slot::drawn(uint32_t index) const {
+  uint32_t token = 0;
+  std::memcpy(&token, results_.host() + index % kernels::kResultRing * sizeof(token), sizeof(token));
+  if (token >= vocabulary_) {
+    throw Error(ErrorKind::kDevice, "the device drew a token outside the vocabulary: its driver computed wrongly");
+  }
+  return static_cast<Token>(token);
+}
+
+}  // namespace caldera::engine

@@ -1,0 +1,56 @@
+// One sequence as the device sees it: its page table, how it is sampled, and where its drawn tokens land.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "caldera/session.hpp"
+#include "engine/kv_pages.hpp"
+#include "kernels/state.hpp"
+#include "vulkan/device.hpp"
+
+namespace caldera::engine {
+
+/// Device memory of one sequence, kept for the life of the engine. The device must be idle for every change.
+class Slot {
+ public:
+  Slot(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context);
+
+  /// The tokens of the sequence, and how many of them have their keys and values in memory.
+  std::vector<Token> tokens;
+  uint32_t computed = 0;
+  bool open = false;  ///< a session holds it
+
+  /// Makes sure that pages for the first `count` tokens are in the table. Errors: kMemory. May be called while the
+  /// device works on earlier tokens.
+  void reserve(uint32_t count);
+  /// Forgets tokens from `length` on, and the pages that held only them.
+  void truncate(uint32_t length);
+
+  /// Prepares drawing: parameters, and the penalty window from the tokens so far.
+  void begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode_entry,
+             std::span<const Token> end_tokens);
+  /// Makes the sampler pass this sequence over. Returns whether it did not already.
+  bool end();
+  /// The `index`-th token drawn since begin(); its step must be done.
+  Token drawn(uint32_t index) const;
+
+  uint64_t page_table() const { return table_.address(); }
+  uint64_t addresses() const { return addresses_.address(); }
+
+ private:
+  void fill_penalty_window(uint32_t window);
+
+  KvPages& pages_;
+  std::vector<KvPages::Page> held_;
+  uint32_t vocabulary_;
+  vulkan::Allocation table_;      ///< addresses of pages
+  vulkan::Allocation sequence_;   ///< kernels::Sequence
+  vulkan::Allocation counts_;     ///< (vocabulary) u32
+  vulkan::Allocation history_;    ///< (context) u32
+  vulkan::Allocation results_;    ///< (kResultRing) u32
+  vulkan::Allocation addresses_;  ///< kernels::SlotAddresses
+};
+
+}  // namespace caldera::engine
