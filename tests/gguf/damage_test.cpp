@@ -1,7 +1,7 @@
 // Damaged files: each ends in an Error of one line, or opens and reads; nothing else.
 #include <gtest/gtest.h>
 
-#include <array>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -64,20 +64,28 @@ TEST_P(ByteDamage, AtEveryPosition) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bytes, ByteDamage,
-                         ::testing::Values(0x00, 0x01, 0x7f, 0x80, 0xff, 256 + 0x01, 256 + 0x80));
+                         ::testing::Values(0x00, 0xff, 256 + 0x01, 256 + 0x80));
 
 // 8 bytes of ones at every position: every count, length and offset overflows in turn.
 TEST(Damage, HugeNumbersAtEveryPosition) {
-  const TemporaryFolder folder;
   const std::string whole = small_gguf();
+  size_t errors = 0;
   for (const uint64_t number :
        {kHuge, kHuge >> 1, kHuge - 7, uint64_t{1} << 61, uint64_t{1} << 32, uint64_t{0}}) {
     for (size_t position = 0; position + sizeof(number) <= whole.size(); ++position) {
       std::string damaged = whole;
       std::memcpy(damaged.data() + position, &number, sizeof(number));
-      survives(folder, damaged);
+      for (const uint64_t file_bytes : {uint64_t{whole.size()}, kHuge}) {
+        try {
+          validate_header(as_bytes(damaged), file_bytes);
+        } catch (const Error& error) {
+          ASSERT_NE(error.kind(), ErrorKind::kInternal) << error.what();
+          ++errors;
+        }
+      }
     }
   }
+  EXPECT_GT(errors, whole.size());
 }
 
 struct Case {
