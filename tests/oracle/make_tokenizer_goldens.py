@@ -2,7 +2,7 @@
 """Writes tests/data/tokenizer/*.json with Hugging Face tokenizers: what each of them makes of the corpus.
 
 Needs `pip install tokenizers==0.23.3 gguf`, the tokenizers that script/fetch-tokenizers fetches, and
-SmolLM2-135M-Instruct.Q4_1.gguf in ${CALDERA_MODELS:-~/.cache/caldera/models}.
+the model that script/fetch-model fetches.
 """
 
 import json
@@ -16,16 +16,16 @@ from tokenizers import decoders, models, pre_tokenizers
 import tokenizer_corpus
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "tokenizer"
-HOME = pathlib.Path.home()
-CACHE = pathlib.Path(os.environ.get("CALDERA_TEST_CACHE", HOME / ".cache/caldera/test-data")) / "tokenizer"
-MODELS = pathlib.Path(os.environ.get("CALDERA_MODELS", HOME / ".cache/caldera/models"))
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "caldera"
+TOKENIZERS = pathlib.Path(os.environ.get("CALDERA_TEST_CACHE", CACHE / "test-data")) / "tokenizer"
+MODEL = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAMES = ["gpt2", "llama-spm", "llama3.1", "qwen3", "mistral-nemo", "gpt-oss"]
 CONTROL = 3
 
 
 def smollm():
     """SmolLM2's tokenizer from the tables of its GGUF file; the pre-tokenizer is that of its tokenizer.json."""
-    fields = gguf.GGUFReader(MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf").fields
+    fields = gguf.GGUFReader(MODEL).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     types = fields["tokenizer.ggml.token_type"].contents()
     merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
@@ -69,7 +69,7 @@ def main():
     DATA.mkdir(parents=True, exist_ok=True)
     write("corpus", texts)
     for name in NAMES:
-        write(name, golden(tokenizers.Tokenizer.from_file(str(CACHE / f"{name}.json")), texts))
+        write(name, golden(tokenizers.Tokenizer.from_file(str(TOKENIZERS / f"{name}.json")), texts))
     write("smollm", golden(smollm(), texts))
 
 

@@ -3,7 +3,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -15,22 +14,26 @@
 
 namespace caldera::text {
 
-/// The folder that the environment variable names, or `fallback` under the home folder.
-inline std::filesystem::path cache_folder(const char* variable, const char* fallback) {
-  if (const char* folder = std::getenv(variable)) return folder;
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home == nullptr ? "." : home) / ".cache/caldera" / fallback;
+/// The environment variable, or an empty path.
+inline std::filesystem::path folder_from(const char* variable) {
+  const char* folder = std::getenv(variable);
+  return folder == nullptr ? "" : folder;
 }
 
 /// Where the vocabulary of a golden lies: "smollm" is a model's own, the others are fetched for the tests.
 inline std::filesystem::path vocabulary_path(const std::string& name) {
+  std::filesystem::path cache = folder_from("XDG_CACHE_HOME");
+  if (cache.empty()) cache = folder_from("HOME") / ".cache";
+  cache /= "caldera";
+  std::filesystem::path test_data = folder_from("CALDERA_TEST_CACHE");
+  if (test_data.empty()) test_data = cache / "test-data";
+
   const bool model = name == "smollm";
   const std::filesystem::path path =
-      model ? cache_folder("CALDERA_MODELS", "models") / "SmolLM2-135M-Instruct.Q4_1.gguf"
-            : cache_folder("CALDERA_TEST_CACHE", "test-data") / "tokenizer" / (name + ".gguf");
+      model ? cache / "models/SmolLM2-135M-Instruct.Q4_1.gguf" : test_data / "tokenizer" / (name + ".gguf");
   if (!std::filesystem::exists(path)) {
     throw std::runtime_error(path.string() + " is missing: run script/" +
-                             (model ? "bootstrap" : "fetch-tokenizers") + " first");
+                             (model ? "fetch-model" : "fetch-tokenizers") + " first");
   }
   return path;
 }
