@@ -20,18 +20,12 @@ VocabularyTokenizer::VocabularyTokenizer(std::unique_ptr<const Vocabulary> vocab
 SpecialMatcher VocabularyTokenizer::special_matcher(bool control, std::string_view escaped_space) const {
   std::vector<std::pair<std::string, Token>> spellings;
   for (Token token = 0; vocabulary_->contains(token); ++token) {
-    if (vocabulary_->type(token) != TokenType::kUserDefined && !(control && is_control(token))) continue;
+    if (vocabulary_->type(token) != TokenType::kUserDefined && !(control && vocabulary_->is_control(token))) continue;
     std::string spelling(vocabulary_->text(token));
     if (!escaped_space.empty()) spelling = replace_all(spelling, escaped_space, " ");
     spellings.emplace_back(std::move(spelling), token);
   }
   return SpecialMatcher(std::move(spellings));
-}
-
-bool VocabularyTokenizer::is_control(Token token) const {
-  // The unknown token has no text of its own either.
-  const TokenType type = vocabulary_->type(token);
-  return type == TokenType::kControl || type == TokenType::kUnknown;
 }
 
 std::vector<Token> VocabularyTokenizer::encode(std::string_view text, EncodeOptions options) const {
@@ -55,7 +49,7 @@ std::vector<Token> VocabularyTokenizer::encode(std::string_view text, EncodeOpti
 }
 
 std::string VocabularyTokenizer::piece(Token token, bool special) const {
-  if (is_control(token)) return special ? std::string(vocabulary_->text(token)) : std::string();
+  if (vocabulary_->is_control(token)) return special ? std::string(vocabulary_->text(token)) : std::string();
   return spell(token);
 }
 

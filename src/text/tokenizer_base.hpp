@@ -16,7 +16,7 @@ class VocabularyTokenizer : public Tokenizer {
 
   uint32_t size() const override { return vocabulary_->size(); }
   std::string_view token_text(Token token) const override { return vocabulary_->text(token); }
-  bool is_control(Token token) const override;
+  bool is_control(Token token) const override { return vocabulary_->is_control(token); }
   Token bos() const override { return vocabulary_->bos(); }
   Token eos() const override { return vocabulary_->eos(); }
   bool adds_bos() const override { return adds_bos_; }

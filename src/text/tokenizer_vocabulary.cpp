@@ -63,6 +63,10 @@ TokenType Vocabulary::type(Token token) const {
   return contains(token) ? types_[token] : TokenType::kUnused;
 }
 
+bool Vocabulary::is_control(Token token) const {
+  return type(token) == TokenType::kControl || type(token) == TokenType::kUnknown;
+}
+
 Token Vocabulary::find(std::string_view spelling) const {
   const Token* token = ids_.find(spelling);
   return token == nullptr ? -1 : *token;

@@ -38,6 +38,7 @@ class Vocabulary {
   bool contains(Token token) const { return token >= 0 && static_cast<uint32_t>(token) < size(); }
   std::string_view text(Token token) const;  ///< the spelling; empty for an id out of range
   TokenType type(Token token) const;         ///< kUnused for an id out of range
+  bool is_control(Token token) const;        ///< so is the unknown token, which has no text of its own either
   Token find(std::string_view spelling) const;
 
   Token bos() const { return bos_; }  ///< -1 if there is none; so for the others
