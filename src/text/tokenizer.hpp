@@ -23,7 +23,8 @@ struct EncodeOptions {
 /// A tokenizer built from GGUF metadata (`tokenizer.ggml.*`). Immutable, so safe to share between threads.
 class Tokenizer {
  public:
-  /// Errors: kFormat (missing or inconsistent tables), kUnsupported (an unknown model or pre-tokenizer, named).
+  /// Errors: kFormat (missing or inconsistent tables), kUnsupported (an unknown model or pre-tokenizer,
+  /// named).
   static std::unique_ptr<Tokenizer> create(const gguf::Metadata& metadata);
   virtual ~Tokenizer() = default;
 

@@ -20,7 +20,8 @@ VocabularyTokenizer::VocabularyTokenizer(std::unique_ptr<const Vocabulary> vocab
 SpecialMatcher VocabularyTokenizer::special_matcher(bool control, std::string_view escaped_space) const {
   std::vector<std::pair<std::string, Token>> spellings;
   for (Token token = 0; vocabulary_->contains(token); ++token) {
-    if (vocabulary_->type(token) != TokenType::kUserDefined && !(control && vocabulary_->is_control(token))) continue;
+    if (vocabulary_->type(token) != TokenType::kUserDefined && !(control && vocabulary_->is_control(token)))
+      continue;
     std::string spelling(vocabulary_->text(token));
     if (!escaped_space.empty()) spelling = replace_all(spelling, escaped_space, " ");
     spellings.emplace_back(std::move(spelling), token);
