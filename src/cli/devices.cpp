@@ -1,4 +1,5 @@
 // caldera devices
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "caldera/device.hpp"
@@ -94,6 +95,12 @@ int devices(const std::string& choice, bool json) {
         "no Vulkan driver is installed: install the driver of the GPU's vendor, or Mesa's "
         "(mesa-vulkan-drivers on Debian, Ubuntu and Fedora; vulkan-radeon, vulkan-intel or vulkan-swrast "
         "on Arch), which also runs without a GPU");
+  }
+  const bool chosen = std::ranges::any_of(found, [](const DeviceInfo& device) { return device.chosen; });
+  if (!choice.empty() && !chosen) {
+    throw Error(
+        ErrorKind::kDevice,
+        fmt::format("no usable device is meant by '{}'; 'caldera devices' lists them", escape(choice)));
   }
   const std::vector<std::string> features = build_features();
   if (json) {

@@ -96,8 +96,8 @@ std::string folded_tensors_text(const gguf::File& file) {
   std::string out;
   for (const Row& row : rows) {
     out +=
-        fmt::format("{:<40} {:<8} {:<24}{}{}\n", escape(row.name), quant::gguf_type_name(row.type),
-                    describe_shape(*row.shape), row.count > 1 ? fmt::format(" in {} layers", row.count) : "",
+        fmt::format("{:<40} {:<8} {}{}{}\n", escape(row.name), quant::gguf_type_name(row.type),
+                    describe_shape(*row.shape), row.count > 1 ? fmt::format(", in {} layers", row.count) : "",
                     quant::format_from_gguf(row.type) ? "" : kUnsupportedMark);
   }
   return out;

@@ -67,7 +67,8 @@ struct LineEditor::State {
       }
       const size_t used = std::mbrtowc(out, &byte, 1, &self.decoding);
       if (used == static_cast<size_t>(-1)) self.decoding = {};
-      if (used == 0 || used == 1) return 1;
+      // Not 0, a NUL: that is how the terminal hands on a Ctrl-D that was typed while the answer came.
+      if (used == 1) return 1;
     }
   }
 
@@ -120,6 +121,8 @@ LineEditor::Event LineEditor::read(const std::string& prompt, std::string& line)
   self.decoding = {};
   if (terminal_changed != 0) el_resize(self.editor);
   terminal_changed = 0;
+  // Before the prompt is seen: what is typed from then on must find the terminal in its editing mode.
+  el_set(self.editor, EL_PREP_TERM, 1);
   int count = 0;
   const char* text = el_gets(self.editor, &count);
   if (text == nullptr || count <= 0) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -82,14 +83,16 @@ void escape_valid(std::string_view text, std::string& out) {
       });
 }
 
-std::string scaled(double value, double step, std::span<const char* const> units, const char* separator) {
+/// `value` in the largest unit that leaves at least one, with one decimal where it is not a whole number.
+std::string scaled(double value, double step, std::span<const char* const> units) {
   size_t unit = 0;
   while (value >= step && unit + 1 < units.size()) {
     value /= step;
     ++unit;
   }
-  const int digits = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return fmt::format("{:.{}f}{}{}", value, digits, separator, units[unit]);
+  const double rounded = std::round(value * 10) / 10;
+  const std::string number = fmt::format("{:.{}f}", rounded, rounded == std::floor(rounded) ? 0 : 1);
+  return *units[unit] == '\0' ? number : number + " " + units[unit];
 }
 
 }  // namespace
@@ -128,12 +131,12 @@ std::string shorten(std::string_view text, size_t bytes) {
 
 std::string human_bytes(uint64_t bytes) {
   static constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  return scaled(static_cast<double>(bytes), 1024, kUnits, " ");
+  return scaled(static_cast<double>(bytes), 1024, kUnits);
 }
 
 std::string human_count(uint64_t count) {
   static constexpr std::array kUnits = {"", "K", "M", "G", "T", "P", "E"};
-  return scaled(static_cast<double>(count), 1000, kUnits, count < 1000 ? "" : " ");
+  return scaled(static_cast<double>(count), 1000, kUnits);
 }
 
 }  // namespace caldera::cli

@@ -1,6 +1,8 @@
 #include "cli/program.hpp"
 
+#include <fcntl.h>
 #include <langinfo.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <clocale>
@@ -15,6 +17,14 @@
 
 namespace caldera::cli {
 namespace {
+
+/// Where one of the three streams is closed, /dev/null takes its place: a model file or a pipe of our own
+/// that got its number would be read as the prompt or written to as the answer.
+void open_standard_streams() {
+  int descriptor = 0;
+  while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = open("/dev/null", O_RDWR);
+  if (descriptor >= 0) close(descriptor);
+}
 
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Caldera runs large language models through Vulkan.", "caldera");
@@ -67,6 +77,7 @@ int run_program(int argc, char** argv) {
   const bool json =
       std::any_of(argv, argv + argc, [](const char* word) { return std::strcmp(word, "--json") == 0; });
   try {
+    open_standard_streams();
     interrupt::install();
     // Line editing needs to know how wide characters are; Caldera's text is UTF-8 whatever the locale says.
     if (std::setlocale(LC_CTYPE, "") == nullptr || std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) {
