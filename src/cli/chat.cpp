@@ -107,12 +107,13 @@ int Chat::run() {
       }
     } catch (const Error& error) {
       // Whatever failed, the conversation is still here: it can be saved, shortened or tried again.
-      say("{}", error.what());
       if (error.kind() == ErrorKind::kContext) {
-        say("the conversation has outgrown the context of {} tokens: /reset starts anew, /save keeps it, and "
-            "a "
-            "larger --context holds more",
+        say("this message does not fit what is left of the context of {} tokens: /reset starts anew, /save "
+            "keeps the "
+            "conversation, and a larger --context holds more",
             model_->context());
+      } else {
+        say("{}", error.what());
       }
     }
   }
@@ -239,7 +240,9 @@ void Chat::load(std::string_view path) {
   if (!messages.empty()) {
     const std::vector<Token> tokens = conversation_tokens(*model_, messages);
     if (tokens.size() >= model_->context()) {
-      throw Error(ErrorKind::kContext, fmt::format("{}: {} tokens do not fit", escape(path), tokens.size()));
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("{}: its {} tokens do not fit the context of {}; raise --context", escape(path),
+                              tokens.size(), model_->context()));
     }
     session_.assign(tokens);  // read with the next message
   }

@@ -7,6 +7,7 @@
 
 #include "caldera/error.hpp"
 #include "cli/output.hpp"
+#include "model/spec.hpp"
 #include "quant/gguf_types.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
@@ -148,7 +149,8 @@ std::vector<Fact> summarize(const gguf::File& file) {
   };
 
   add_key("name", "general.name");
-  add("architecture", architecture.empty() ? "not said" : escape(shorten(architecture, 80)));
+  add("architecture", (architecture.empty() ? "not said" : escape(shorten(architecture, 80))) +
+                          unsupported([&] { model::read_spec(file); }));
   add("parameters", human_count(total.elements));
   add("size", fmt::format("{} ({} bytes), {:.2f} bits per weight", human_bytes(file.file_bytes()),
                           file.file_bytes(), total.bits_per_weight()));

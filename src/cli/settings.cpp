@@ -14,10 +14,11 @@ using Options = GenerateOptions;
 using Text = std::string_view;
 
 constexpr uint64_t kMaxCount = std::numeric_limits<uint32_t>::max();
-constexpr float kMaxPenalty = 100;  // far past where a distribution is all zeros and ones
+constexpr uint64_t kMaxTopK = 1024;  // the sampler keeps this many candidates
+constexpr float kMaxPenalty = 100;   // far past where a distribution is all zeros and ones
 
-uint32_t parse_count(Text name, Text value) {
-  return static_cast<uint32_t>(parse_integer(name, value, 0, kMaxCount));
+uint32_t parse_count(Text name, Text value, uint64_t most = kMaxCount) {
+  return static_cast<uint32_t>(parse_integer(name, value, 0, most));
 }
 
 constexpr std::array kSettings = {
@@ -29,7 +30,7 @@ constexpr std::array kSettings = {
         [](Options& o, Text name, Text value) { o.sampling.temperature = parse_number(name, value, 0, 100); },
         [](const Options& o) { return fmt::format("{}", o.sampling.temperature); }},
     Setting{"top-k", "--top-k", "Draw from the k likeliest tokens; 0: off (default 40)",
-            [](Options& o, Text name, Text value) { o.sampling.top_k = parse_count(name, value); },
+            [](Options& o, Text name, Text value) { o.sampling.top_k = parse_count(name, value, kMaxTopK); },
             [](const Options& o) { return fmt::format("{}", o.sampling.top_k); }},
     Setting{
         "top-p", "--top-p",
