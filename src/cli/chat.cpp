@@ -92,6 +92,7 @@ int Chat::run() {
   if (!options_.quiet) say("type a message; /help lists commands, Ctrl-C stops an answer, Ctrl-D leaves");
   while (!done_) {
     std::string text;
+    interrupt::clear();  // what it stopped is over
     try {
       switch (read(text)) {
         case Input::kMessage:
@@ -108,9 +109,9 @@ int Chat::run() {
     } catch (const Error& error) {
       // Whatever failed, the conversation is still here: it can be saved, shortened or tried again.
       if (error.kind() == ErrorKind::kContext) {
-        say("this message does not fit what is left of the context of {} tokens: /reset starts anew, /save "
-            "keeps the "
-            "conversation, and a larger --context holds more",
+        say("no room for this in the context of {} tokens; nothing is lost: /reset starts anew, /save keeps "
+            "the "
+            "conversation, a larger --context holds more",
             model_->context());
       } else {
         say("{}", error.what());
@@ -196,7 +197,6 @@ void Chat::answer(const std::string& text) {
   }
   if (options_.verbose) say("{}", describe_rates(generation));
   last_ = generation;
-  interrupt::clear();
 }
 
 std::string_view Chat::system() const {

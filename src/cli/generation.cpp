@@ -63,6 +63,8 @@ Generation stream_answer(Session& session, GenerateOptions options, bool quiet, 
     bar.clear();
     try {
       if (!silent) write_out(terminal ? terminal_safe(text) : text);
+    } catch (const Interrupted&) {  // while nobody read: the same as Ctrl-C at any other time
+      return false;
     } catch (...) {
       failure = std::current_exception();
     }

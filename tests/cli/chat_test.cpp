@@ -214,7 +214,7 @@ TEST_F(Chat, OutgrowingTheContextLosesNothing) {
   sees("You said: hello");
   prompted();
   type("a message that is far too long for what is left of the context");
-  sees("does not fit");
+  sees("no room");
   sees("/reset");
   prompted();
   type("/save ~/talk.json");
