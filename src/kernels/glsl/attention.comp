@@ -76,7 +76,7 @@ void main() {
   const uint share = (tiles + SPLITS - 1) / SPLITS;
   const uint begin = first_tile + gl_WorkGroupID.z * share;
   const uint end = min(begin + share, first_tile + tiles);
-  PageTable table = tables.slot[slot];
+  PageTable table = PageTable(tables.slot[slot]);
   for (uint tile = begin; tile < end; ++tile) {
     const uint first_key = tile * SUBGROUP;
     const uint key = first_key + lane;

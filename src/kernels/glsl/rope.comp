@@ -58,7 +58,7 @@ void main() {
 
   uint64_t row = 0;
   if (!is_query) {
-    const uint64_t page = tables.slot[entry.slot].page[entry.position / kPageTokens];
+    const uint64_t page = PageTable(tables.slot[entry.slot]).page[entry.position / kPageTokens];
     row = key_rows(page, layer_offset, (head - heads) % kv_heads, HEAD * 2) +
           (entry.position % kPageTokens) * (HEAD * 2) + (is_value ? v_offset : 0);
   }

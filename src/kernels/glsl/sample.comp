@@ -33,7 +33,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Sl
   WriteWords results;  // (kResultRing) tokens drawn, for the host
   uint64_t unused;
 };
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer SlotTable { Slots slot[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer SlotTable { uint64_t slot[]; };
 
 layout(push_constant) uniform Constants {
   WriteFloats logits;
@@ -94,7 +94,8 @@ void main() {
   const uint output_number = gl_WorkGroupID.x;
   if (batch.tokens == 0 || output_number >= batch.outputs) return;
   const Entry entry = batch.entries[batch.output_index[output_number]];
-  Sequence sequence = slots.slot[entry.slot].sequence;
+  Slots mine = Slots(slots.slot[entry.slot]);
+  Sequence sequence = mine.sequence;
   if (sequence.ended != 0) return;
   const uint base = output_number * vocabulary;
   const uint position = entry.position;
@@ -105,7 +106,7 @@ void main() {
   const uint end = min(begin + run, vocabulary);
 
   const bool penalties = sequence.penalty_window > 0;
-  WriteWords counts = slots.slot[entry.slot].counts;
+  WriteWords counts = mine.counts;
   float best = kLowest;
   uint best_id = 0;
   for (uint i = begin; i < end; ++i) {
@@ -256,9 +257,9 @@ void main() {
 
   if (me == 0) {
     const uint next = position + 1;
-    slots.slot[entry.slot].results.v[sequence.produced % kResultRing] = chosen;
+    mine.results.v[sequence.produced % kResultRing] = chosen;
     sequence.produced++;
-    WriteWords history = slots.slot[entry.slot].history;
+    WriteWords history = mine.history;
     if (penalties) {
       history.v[next] = chosen;
       counts.v[chosen]++;
