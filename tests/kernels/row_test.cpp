@@ -1,0 +1,148 @@
+// The kernels that work on rows of activations: embedding, norm, SwiGLU.
+#include <gtest/gtest.h>
+
+#include "kernels/kernel_test.hpp"
+#include "quant/each_format.hpp"
+
+namespace caldera::kernels {
+namespace {
+
+class EmbedTest : public ::testing::TestWithParam<quant::FormatInfo> {};
+
+TEST_P(EmbedTest, TakesEachTokensRow) {
+  const bool super = GetParam().block_elements == 256;
+  for (const uint32_t columns :
+       super ? std::vector<uint32_t>{256, 768} : std::vector<uint32_t>{32, 96, 576}) {
+    // Three segments of uneven size: most tokens' rows lie in another than the first.
+    const TestMatrix table(GetParam().format, columns, {2, 30, 8}, 11);
+    const std::vector<uint32_t> tokens{0, 39, 1, 2, 31, 32, 32, 17};
+    std::vector<Entry> entries;
+    for (const uint32_t token : tokens) entries.push_back({token, 0, 0, 0});
+    constexpr uint32_t kRecorded = 10;
+    const DeviceArray<float> x = untouched(size_t{kRecorded} * columns);
+    run(Embed{&table.get(), x.range()}, TestBatch(entries), {kRecorded});
+
+    const std::vector<float> got = x.get();
+    for (uint32_t t = 0; t < kRecorded; ++t) {
+      for (uint32_t k = 0; k < columns; ++k) {
+        const float value = got[t * columns + k];
+        if (t >= tokens.size()) {
+          ASSERT_EQ(value, kUntouched) << "token " << t << ", column " << k;
+          continue;
+        }
+        // Each weight is scale * code + offset in f32: a few roundings of numbers below twice the largest
+        // weight, 1.
+        ASSERT_NEAR(value, table.values[tokens[t] * columns + k], 8 * 0x1p-23)
+            << "token " << t << ", column " << k;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, EmbedTest, quant::every_format(), quant::format_name);
+
+TEST(EmbedEdgeTest, NoTokensWriteNothing) {
+  const TestMatrix table(quant::Format::kF32, 4, 32, 1);
+  const DeviceArray<float> x = untouched(128);
+  run(Embed{&table.get(), x.range()}, TestBatch::of(0), {4});
+  EXPECT_EQ(x.get(), std::vector<float>(128, kUntouched));
+}
+
+TEST(EmbedEdgeTest, TokensOutsideTheTableWriteNothing) {
+  const TestMatrix table(quant::Format::kF32, 4, 32, 1);
+  const DeviceArray<float> x = untouched(64);
+  run(Embed{&table.get(), x.range()}, TestBatch({{4, 0, 0, 0}, {0xFFFFFFFF, 0, 0, 0}}), {2});
+  EXPECT_EQ(x.get(), std::vector<float>(64, kUntouched));
+}
+
+/// Runs a norm of `rows` vectors of `width` and checks the rows in `from` (the row of x for each row of the
+/// result).
+void check_norm(uint32_t width, uint32_t rows, const TestBatch& batch, const std::vector<uint32_t>& from,
+                uint32_t recorded, bool gather, float size = 1) {
+  SCOPED_TRACE(::testing::Message() << "width " << width << ", " << from.size() << " of " << recorded);
+  constexpr float kEpsilon = 1e-5F;
+  const std::vector<float> x = test::uniforms(size_t{rows} * width, width, -size, size);
+  const std::vector<float> weight = test::uniforms(width, 5, 0.5F, 2);
+  const DeviceArray<float> device_x(x);
+  const DeviceArray<float> device_weight(weight);
+  const DeviceArray<float> out = untouched(size_t{recorded} * width);
+  run(Norm{device_x.range(), device_weight.address(), out.range(), width, kEpsilon, gather}, batch,
+      {recorded});
+  const std::vector<float> got = out.get();
+  for (uint32_t c = 0; c < recorded; ++c) {
+    double squares = 0;
+    for (uint32_t i = 0; c < from.size() && i < width; ++i)
+      squares += std::pow(double{x[from[c] * width + i]}, 2);
+    const double factor = 1 / std::sqrt(squares / width + double{kEpsilon});
+    for (uint32_t i = 0; i < width; ++i) {
+      if (c >= from.size()) {
+        ASSERT_EQ(got[c * width + i], kUntouched);
+        continue;
+      }
+      const double expected = double{x[from[c] * width + i]} * factor * double{weight[i]};
+      // A sum of squares in f32 (no cancellation) and an inverse root that Vulkan allows 2 ulp of error.
+      ASSERT_NEAR(got[c * width + i], expected, std::abs(expected) * 32 * 0x1p-23 + 1e-30)
+          << "row " << c << ", column " << i;
+    }
+  }
+}
+
+TEST(NormTest, EveryRow) {
+  for (const uint32_t width : {4U, 32U, 96U, 576U, 4096U}) {
+    check_norm(width, 5, TestBatch::of(3), {0, 1, 2}, 5, false);
+    check_norm(width, 1, TestBatch::of(1), {0}, 1, false);
+  }
+}
+
+TEST(NormTest, LargeAndSmallValues) {
+  check_norm(576, 1, TestBatch::of(1), {0}, 1, false, 1e6F);
+  check_norm(576, 1, TestBatch::of(1), {0}, 1, false, 1e-6F);
+}
+
+TEST(NormTest, GathersOutputs) {
+  const std::vector<uint32_t> outputs{6, 0, 3, 3};
+  for (const uint32_t width : {32U, 576U}) {
+    check_norm(width, 7, TestBatch(std::vector<Entry>(7), outputs), outputs, 6, true);
+  }
+}
+
+TEST(NormTest, NoTokensWriteNothing) {
+  check_norm(32, 4, TestBatch::of(0), {}, 4, false);
+  // Outputs without tokens: the batch of a decode step in which every sequence has ended.
+  check_norm(32, 4, TestBatch({}, {0, 1}), {}, 4, true);
+}
+
+TEST(SwiGluTest, EveryElement) {
+  for (const uint32_t width : {1U, 7U, 96U, 1536U}) {
+    constexpr uint32_t kTokens = 3;
+    constexpr uint32_t kRecorded = 5;
+    std::vector<float> gate = test::uniforms(size_t{kRecorded} * width, 1, -20, 20);
+    gate[0] = -200;  // exp overflows: the result must be zero, not NaN
+    const std::vector<float> up = test::uniforms(size_t{kRecorded} * width, 2, -2, 2);
+    const DeviceArray<float> device_gate(gate);
+    const DeviceArray<float> device_up(up);
+    const DeviceArray<float> out = untouched(size_t{kRecorded} * width);
+    run(SwiGlu{device_gate.range(), device_up.range(), out.range(), width}, TestBatch::of(kTokens),
+        {kRecorded});
+    const std::vector<float> got = out.get();
+    for (size_t i = 0; i < got.size(); ++i) {
+      if (i >= size_t{kTokens} * width) {
+        ASSERT_EQ(got[i], kUntouched) << i;
+        continue;
+      }
+      const double expected = silu(gate[i]) * double{up[i]};
+      // Vulkan allows exp an error of 3 + 2 |x| ulp.
+      ASSERT_NEAR(got[i], expected, std::abs(expected) * 64 * 0x1p-23 + 1e-30) << i;
+    }
+  }
+}
+
+TEST(SwiGluTest, NoTokensWriteNothing) {
+  const DeviceArray<float> in(std::vector<float>(64, 1));
+  const DeviceArray<float> out = untouched(64);
+  run(SwiGlu{in.range(), in.range(), out.range(), 32}, TestBatch::of(0), {2});
+  EXPECT_EQ(out.get(), std::vector<float>(64, kUntouched));
+}
+
+}  // namespace
+}  // namespace caldera::kernels
