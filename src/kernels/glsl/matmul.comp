@@ -76,7 +76,8 @@ void main() {
       float sum = sums[r][c];
       if (BIAS) sum += bias.v[first + r];
       if (EPILOGUE == kSwiGlu) {
-        result.v[target] = silu(sum) * sums[r + step - 1][c];
+        const float up = sums[r + step - 1][c] + (BIAS ? bias.v[first + r + step - 1] : 0);
+        result.v[target] = silu(sum) * up;
       } else if (EPILOGUE == kAdd) {
         result.v[target] += sum;
       } else {
