@@ -114,7 +114,7 @@ int Chat::run() {
             "conversation, a larger --context holds more",
             model_->context());
       } else {
-        say("{}", error.what());
+        say("{}", one_line(error.what()));
       }
     }
   }

@@ -61,7 +61,7 @@ std::string unsupported(Use use) {
     use();
     return {};
   } catch (const Error& error) {
-    return fmt::format(" (not supported by this version: {})", error.what());
+    return fmt::format(" (not supported by this version: {})", one_line(error.what()));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -120,6 +121,13 @@ std::string terminal_safe(std::string_view text) {
           out += "\xEF\xBF\xBD";
         }
       });
+  return out;
+}
+
+std::string one_line(std::string_view message) {
+  std::string out = terminal_safe(text::replace_invalid_utf8(message));
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   return out;
 }
 

@@ -40,6 +40,9 @@ std::string escape(std::string_view text);
 /// able to drive the terminal.
 std::string terminal_safe(std::string_view text);
 
+/// An error's message as one line that is safe for a terminal: it may quote names from a file.
+std::string one_line(std::string_view message);
+
 /// The first `bytes` bytes or fewer, cut between characters, with an ellipsis where something was cut.
 std::string shorten(std::string_view text, size_t bytes);
 

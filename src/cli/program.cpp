@@ -56,7 +56,7 @@ int parse_and_run(int argc, char** argv) {
 
 /// The one line of a failure: on standard error, or with --json as an object on standard output.
 int report(bool json, const char* kind, std::string message, int code) {
-  std::replace(message.begin(), message.end(), '\n', ' ');
+  message = one_line(message);
   if (json) {
     try {
       write_json({{"error", {{"kind", kind}, {"message", message}, {"exit_code", code}}}});

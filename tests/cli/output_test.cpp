@@ -19,6 +19,10 @@ TEST(Output, KeepsLinesOfAnswers) {
   EXPECT_EQ(terminal_safe("a\n\tb é\x1b[2J"), "a\n\tb é\xEF\xBF\xBD[2J");
 }
 
+TEST(Output, KeepsErrorsOnOneLine) {
+  EXPECT_EQ(one_line("a\nb \\x1b\x1b\xff"), "a b \\x1b\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
 TEST(Output, ShortensBetweenCharacters) {
   EXPECT_EQ(shorten("abc", 3), "abc");
   EXPECT_EQ(shorten("abcd", 3), "abc…");
