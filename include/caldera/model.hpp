@@ -93,7 +93,8 @@ class Model : public std::enable_shared_from_this<Model> {
   uint32_t context() const;  ///< most tokens a session may hold
 
   /// Ids of `text`. With `parse_special`, "<|im_start|>" and its like are read as control tokens.
-  std::vector<Token> tokenize(std::string_view text, bool add_special = true, bool parse_special = false) const;
+  std::vector<Token> tokenize(std::string_view text, bool add_special = true,
+                              bool parse_special = false) const;
   /// Text of tokens; control tokens show only with `special`.
   std::string detokenize(std::span<const Token> tokens, bool special = false) const;
 

@@ -16,15 +16,15 @@ namespace caldera {
 
 /// How the next token is drawn. Applied in this order: penalties, temperature, top-k, top-p, min-p, the draw.
 struct SamplingOptions {
-  float temperature = 0.8F;       ///< 0: greedy
-  uint32_t top_k = 40;            ///< 0: off
-  float top_p = 0.95F;            ///< 1: off
-  float min_p = 0.05F;            ///< 0: off
-  float repeat_penalty = 1.0F;    ///< 1: off; divides positive and multiplies negative logits of seen tokens
-  float presence_penalty = 0.0F;  ///< subtracted once from the logits of seen tokens
-  float frequency_penalty = 0.0F; ///< subtracted per occurrence
-  uint32_t penalty_window = 64;   ///< how many of the last tokens count as seen
-  std::optional<uint64_t> seed;   ///< the same seed gives the same text on the same device; absent: random
+  float temperature = 0.8F;        ///< 0: greedy
+  uint32_t top_k = 40;             ///< 0: off
+  float top_p = 0.95F;             ///< 1: off
+  float min_p = 0.05F;             ///< 0: off
+  float repeat_penalty = 1.0F;     ///< 1: off; divides positive and multiplies negative logits of seen tokens
+  float presence_penalty = 0.0F;   ///< subtracted once from the logits of seen tokens
+  float frequency_penalty = 0.0F;  ///< subtracted per occurrence
+  uint32_t penalty_window = 64;    ///< how many of the last tokens count as seen
+  std::optional<uint64_t> seed;    ///< the same seed gives the same text on the same device; absent: random
 };
 
 struct GenerateOptions {
@@ -52,7 +52,8 @@ struct Generation {
   double prompt_rate() const { return prompt_seconds > 0 ? prompt_tokens / prompt_seconds : 0; }
   /// Decoded tokens per second; the first token comes with the prompt.
   double decode_rate() const {
-    return decode_seconds > 0 && tokens.size() > 1 ? static_cast<double>(tokens.size() - 1) / decode_seconds : 0;
+    return decode_seconds > 0 && tokens.size() > 1 ? static_cast<double>(tokens.size() - 1) / decode_seconds
+                                                   : 0;
   }
 };
 

@@ -33,16 +33,17 @@ std::filesystem::path cache_folder() {
 
 const LoadOptions& checked(const LoadOptions& options) {
   if (options.sequences < 1 || options.sequences > kMaxSequences) {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("{} sequences were asked for: 1 to {} are possible", options.sequences, kMaxSequences));
+    throw Error(ErrorKind::kUsage, fmt::format("{} sequences were asked for: 1 to {} are possible",
+                                               options.sequences, kMaxSequences));
   }
   if (options.context > kMaxContext) {
     throw Error(ErrorKind::kUsage, fmt::format("a context of {} tokens was asked for: up to {} are possible",
                                                options.context, kMaxContext));
   }
   if (options.prefill_rows > 4096) {
-    throw Error(ErrorKind::kUsage, fmt::format("prefill batches of {} tokens were asked for: up to 4096 are possible",
-                                               options.prefill_rows));
+    throw Error(ErrorKind::kUsage,
+                fmt::format("prefill batches of {} tokens were asked for: up to 4096 are possible",
+                            options.prefill_rows));
   }
   return options;
 }
@@ -66,7 +67,8 @@ Engine::Engine(const gguf::File& file, const LoadOptions& options)
   read_tokens_ = std::min(options.prefill_rows > 0 ? options.prefill_rows : usual, std::bit_ceil(context_));
 
   const auto shared = [&](uint64_t bytes, const char* what) {
-    vulkan::Allocation memory = device_.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
+    vulkan::Allocation memory =
+        device_.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
     std::memset(memory.host(), 0, bytes);
     return memory;
   };
@@ -86,7 +88,8 @@ Engine::Engine(const gguf::File& file, const LoadOptions& options)
                                     .outputs = kOutputs,
                                     .decode_tokens = kMaxSequences,
                                     .context = context_};
-  const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(), decode_batch_.address()};
+  const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
+                                    decode_batch_.address()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
 }
@@ -123,8 +126,9 @@ uint32_t Engine::open_slot() {
     slots_[i]->open = true;
     return i;
   }
-  throw Error(ErrorKind::kUsage, fmt::format("all {} sessions of the model are in use: load it with more sequences",
-                                             slots_.size()));
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("all {} sessions of the model are in use: load it with more sequences", slots_.size()));
 }
 
 void Engine::close_slot(uint32_t slot) {
@@ -227,6 +231,8 @@ uint64_t Engine::submit_step(uint32_t longest) {
   return device_.submit({&buffer, 1});
 }
 
-uint32_t Engine::steps_ahead() const { return device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 2 : 4; }
+uint32_t Engine::steps_ahead() const {
+  return device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 2 : 4;
+}
 
 }  // namespace caldera::engine

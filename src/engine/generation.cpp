@@ -158,7 +158,8 @@ void decode(Engine& engine, std::vector<Stream>& streams) {
       if (!room) break;
       for (Stream& stream : streams) {
         if (!stream.running()) continue;
-        // One token more than the step reads: a sequence that ends in it stays in the batch at its next position.
+        // One token more than the step reads: a sequence that ends in it stays in the batch at its next
+        // position.
         stream.slot().reserve(
             std::min(engine.context(), static_cast<uint32_t>(stream.slot().tokens.size()) + ahead + 1));
       }
@@ -179,18 +180,22 @@ void decode(Engine& engine, std::vector<Stream>& streams) {
 
 }  // namespace
 
-std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenizer, std::span<const Job> jobs) {
+std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenizer,
+                                 std::span<const Job> jobs) {
   std::vector<Stream> streams;
   std::vector<uint32_t> slots;
   for (const Job& job : jobs) {
     check_options(job.options->sampling);
     const Slot& slot = engine.slot(job.slot);
-    if (slot.tokens.empty()) throw Error(ErrorKind::kUsage, "there is nothing to go on from: the sequence is empty");
+    if (slot.tokens.empty())
+      throw Error(ErrorKind::kUsage, "there is nothing to go on from: the sequence is empty");
     if (slot.tokens.size() >= engine.context()) {
-      throw Error(ErrorKind::kContext,
-                  fmt::format("the prompt fills the context of {} tokens and leaves no room for an answer: shorten it "
-                              "or raise --context",
-                              engine.context()));
+      throw Error(
+          ErrorKind::kContext,
+          fmt::format(
+              "the prompt fills the context of {} tokens and leaves no room for an answer: shorten it "
+              "or raise --context",
+              engine.context()));
     }
     streams.emplace_back(engine, tokenizer, job);
     slots.push_back(job.slot);

@@ -9,8 +9,8 @@
 
 namespace caldera::engine {
 
-/// The pages of all sequences. Pages come from the device's pool one by one, as sequences grow, and may lie in any
-/// chunk and heap: kernels reach them by address.
+/// The pages of all sequences. Pages come from the device's pool one by one, as sequences grow, and may lie
+/// in any chunk and heap: kernels reach them by address.
 class KvPages {
  public:
   /// `page_bytes`: kernels::kPageTokens tokens of all layers.

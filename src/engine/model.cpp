@@ -20,7 +20,8 @@ using nlohmann::ordered_json;
 
 /// For models that carry no template of their own: the format most chat models understand.
 constexpr std::string_view kChatMl =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + "
+    "'<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 /// The format that most weights are in.
@@ -67,8 +68,9 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   auto tokenizer = text::Tokenizer::create(file.metadata());
   auto engine = std::make_unique<engine::Engine>(file, options);
   if (tokenizer->size() > engine->spec().vocabulary) {
-    throw Error(ErrorKind::kFormat, fmt::format("the tokenizer has {} tokens and token_embd.weight only {} rows",
-                                                tokenizer->size(), engine->spec().vocabulary));
+    throw Error(ErrorKind::kFormat,
+                fmt::format("the tokenizer has {} tokens and token_embd.weight only {} rows",
+                            tokenizer->size(), engine->spec().vocabulary));
   }
   auto state = std::make_unique<State>();
   state->info = describe(file, *engine);
@@ -78,8 +80,12 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   return std::shared_ptr<Model>(new Model(std::move(state)));
 }
 
-const ModelInfo& Model::info() const { return state_->info; }
-const DeviceInfo& Model::device() const { return state_->engine->device_info(); }
+const ModelInfo& Model::info() const {
+  return state_->info;
+}
+const DeviceInfo& Model::device() const {
+  return state_->engine->device_info();
+}
 MemoryUse Model::memory() const {
   const std::scoped_lock lock(state_->engine->mutex());
   return state_->engine->memory();
@@ -88,9 +94,15 @@ StepShape Model::decode_shape() const {
   const std::scoped_lock lock(state_->engine->mutex());
   return state_->engine->decode_shape();
 }
-uint32_t Model::context() const { return state_->engine->context(); }
-engine::Engine& Model::engine() const { return *state_->engine; }
-const text::Tokenizer& Model::tokenizer() const { return *state_->tokenizer; }
+uint32_t Model::context() const {
+  return state_->engine->context();
+}
+engine::Engine& Model::engine() const {
+  return *state_->engine;
+}
+const text::Tokenizer& Model::tokenizer() const {
+  return *state_->tokenizer;
+}
 
 std::vector<Token> Model::tokenize(std::string_view text, bool add_special, bool parse_special) const {
   return state_->tokenizer->encode(text, {add_special, parse_special});
@@ -108,12 +120,14 @@ std::string Model::detokenize(std::span<const Token> tokens, bool special) const
 
 std::string Model::apply_chat_template(std::span<const Message> messages, const ChatOptions& options) const {
   ordered_json list = ordered_json::array();
-  for (const Message& message : messages) list.push_back({{"role", message.role}, {"content", message.content}});
+  for (const Message& message : messages)
+    list.push_back({{"role", message.role}, {"content", message.content}});
   // Broken UTF-8 in a message is the caller's to refuse; here it must only not throw.
   return apply_chat_template_json(list.dump(-1, ' ', false, ordered_json::error_handler_t::replace), options);
 }
 
-std::string Model::apply_chat_template_json(std::string_view messages_json, const ChatOptions& options) const {
+std::string Model::apply_chat_template_json(std::string_view messages_json,
+                                            const ChatOptions& options) const {
   text::ChatInput input;
   input.messages = parse_json(messages_json, "the list of messages");
   if (!options.tools_json.empty()) input.tools = parse_json(options.tools_json, "the list of tools");

@@ -20,7 +20,8 @@ class Recordings {
   const vulkan::Recording& read(uint64_t batch, uint32_t tokens);
   /// Logits of up to `outputs` outputs of what was just read; with `sample`, also draws their next tokens.
   const vulkan::Recording& outputs(uint64_t batch, uint32_t outputs, bool sample);
-  /// One decode step of `sequences` sequences, attention in `splits` parts: from the tokens drawn last to the next.
+  /// One decode step of `sequences` sequences, attention in `splits` parts: from the tokens drawn last to the
+  /// next.
   const vulkan::Recording& step(uint64_t batch, uint32_t sequences, uint32_t splits);
 
  private:

@@ -35,9 +35,10 @@ struct Session::State {
   /// Errors: kContext, kUsage.
   void check_fits(size_t before, std::span<const Token> tokens) const {
     if (before + tokens.size() > model->context()) {
-      throw Error(ErrorKind::kContext, fmt::format("the prompt is {} tokens and the context holds {}: shorten it or "
-                                                   "raise --context",
-                                                   before + tokens.size(), model->context()));
+      throw Error(ErrorKind::kContext,
+                  fmt::format("the prompt is {} tokens and the context holds {}: shorten it or "
+                              "raise --context",
+                              before + tokens.size(), model->context()));
     }
     for (const Token token : tokens) {
       if (token < 0 || static_cast<uint32_t>(token) >= model->info().vocabulary) {
@@ -53,7 +54,9 @@ Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
-std::span<const Token> Session::tokens() const { return state_->slot().tokens; }
+std::span<const Token> Session::tokens() const {
+  return state_->slot().tokens;
+}
 
 void Session::append(std::span<const Token> tokens) {
   std::vector<Token>& all = state_->slot().tokens;
@@ -64,7 +67,8 @@ void Session::append(std::span<const Token> tokens) {
 uint32_t Session::assign(std::span<const Token> tokens) {
   state_->check_fits(0, tokens);
   engine::Slot& slot = state_->slot();
-  const auto [mine, theirs] = std::mismatch(slot.tokens.begin(), slot.tokens.end(), tokens.begin(), tokens.end());
+  const auto [mine, theirs] =
+      std::mismatch(slot.tokens.begin(), slot.tokens.end(), tokens.begin(), tokens.end());
   truncate(static_cast<uint32_t>(mine - slot.tokens.begin()));
   slot.tokens.assign(tokens.begin(), tokens.end());
   return slot.computed;
@@ -80,7 +84,8 @@ void Session::truncate(uint32_t length) {
 std::vector<float> Session::logits() {
   engine::Engine& engine = state_->model->engine();
   const std::scoped_lock lock(engine.mutex());
-  if (state_->slot().tokens.empty()) throw Error(ErrorKind::kUsage, "there are no logits of an empty sequence");
+  if (state_->slot().tokens.empty())
+    throw Error(ErrorKind::kUsage, "there are no logits of an empty sequence");
   return engine.logits_from(state_->index, static_cast<uint32_t>(state_->slot().tokens.size()) - 1);
 }
 

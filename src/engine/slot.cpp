@@ -11,7 +11,9 @@ namespace {
 using vulkan::Purpose;
 using vulkan::Residency;
 
-uint32_t pages_for(uint32_t tokens) { return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens; }
+uint32_t pages_for(uint32_t tokens) {
+  return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
+}
 
 }  // namespace
 
@@ -90,7 +92,8 @@ Token Slot::drawn(uint32_t index) const {
   uint32_t token = 0;
   std::memcpy(&token, results_.host() + index % kernels::kResultRing * sizeof(token), sizeof(token));
   if (token >= vocabulary_) {
-    throw Error(ErrorKind::kDevice, "the device drew a token outside the vocabulary: its driver computed wrongly");
+    throw Error(ErrorKind::kDevice,
+                "the device drew a token outside the vocabulary: its driver computed wrongly");
   }
   return static_cast<Token>(token);
 }

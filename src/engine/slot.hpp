@@ -22,8 +22,8 @@ class Slot {
   uint32_t computed = 0;
   bool open = false;  ///< a session holds it
 
-  /// Makes sure that pages for the first `count` tokens are in the table. Errors: kMemory. May be called while the
-  /// device works on earlier tokens.
+  /// Makes sure that pages for the first `count` tokens are in the table. Errors: kMemory. May be called
+  /// while the device works on earlier tokens.
   void reserve(uint32_t count);
   /// Forgets tokens from `length` on, and the pages that held only them.
   void truncate(uint32_t length);

@@ -32,6 +32,8 @@ std::string StopStrings::push(std::string_view text) {
   return certain;
 }
 
-std::string StopStrings::finish() { return std::exchange(held_, {}); }
+std::string StopStrings::finish() {
+  return std::exchange(held_, {});
+}
 
 }  // namespace caldera::engine

@@ -13,8 +13,8 @@ class StopStrings {
   /// Empty strings are ignored.
   explicit StopStrings(std::vector<std::string> stops);
 
-  /// Adds text; returns what is certainly not part of a stop string. Once one is found, everything from it on is
-  /// dropped and found() is true.
+  /// Adds text; returns what is certainly not part of a stop string. Once one is found, everything from it on
+  /// is dropped and found() is true.
   std::string push(std::string_view text);
   /// What was held back, at the end of the stream.
   std::string finish();

@@ -16,10 +16,14 @@ std::span<const std::byte> bytes_of(const T& constants) {
   return std::as_bytes(std::span(&constants, 1));
 }
 
-uint32_t divide_up(uint32_t value, uint32_t by) { return (value + by - 1) / by; }
+uint32_t divide_up(uint32_t value, uint32_t by) {
+  return (value + by - 1) / by;
+}
 
 /// The batch's head and entries as a range: what the sampler writes and everyone reads.
-Range batch_range(uint64_t address) { return {address, sizeof(BatchHead)}; }
+Range batch_range(uint64_t address) {
+  return {address, sizeof(BatchHead)};
+}
 
 /// Rows of one dispatch: groups in x are limited to 65535 on many devices.
 constexpr uint32_t kMaxGroups = 65535;
@@ -87,6 +91,29 @@ void Kernels::record(const Target& target, const Norm& op) {
   target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, {&op.out, 1});
 }
 
+Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
+  ProductShape shape;
+  const bool many = columns > kMaxVectorColumns;
+  // A software device pays 12 cycles for a broadcast and as much for loading a number: it is best served by
+  // the kernel that does neither often, with tall tiles.
+  shape.tiles = tiles_ == Tiles::kAlways || (tiles_ == Tiles::kAuto && many && !software_);
+  shape.subgroups = software_ ? 1 : 4;
+  if (shape.tiles) {
+    // The sums are 32 by 2 (or 64 by 1) registers a lane.
+    const uint32_t row_tiles = std::max(1U, 32 / subgroup_);
+    const uint32_t columns_a_lane = subgroup_ > 32 ? 1 : 2;
+    shape.constants = {row_tiles, columns_a_lane};
+    shape.rows = row_tiles * subgroup_ * shape.subgroups;
+    shape.columns = columns_a_lane * subgroup_;
+  } else {
+    const uint32_t rows_each = software_ ? 16 : 2;
+    shape.columns = std::min(std::bit_ceil(columns), kMaxVectorColumns);
+    shape.constants = {rows_each, shape.columns};
+    shape.rows = rows_each * shape.subgroups;
+  }
+  return shape;
+}
+
 void Kernels::record(const Target& target, const Product& op) {
   struct {
     uint64_t weights, x, result, bias, batch;
@@ -103,36 +130,18 @@ void Kernels::record(const Target& target, const Product& op) {
   c.x_stride = matrix.columns;
   c.out_stride = op.out_stride;
 
-  const bool vectors = target.columns <= kMaxVectorColumns;
-  const uint32_t subgroups = software_ ? 1 : 4;
-  uint32_t rows_each = 0;     // rows a subgroup computes
-  uint32_t columns_each = 0;  // columns a workgroup computes
-  uint32_t shape1 = 0;
-  uint32_t shape2 = 0;
-  if (vectors) {
-    columns_each = std::bit_ceil(target.columns);
-    rows_each = software_ ? (columns_each == 1 ? 8 : 4) : 2;
-    shape1 = rows_each;
-    shape2 = columns_each;
-  } else {
-    // The tile of sums is 32 by 2 (or 64 by 1) registers a lane.
-    const uint32_t tiles = std::max(1U, 32 / subgroup_);
-    const uint32_t columns_a_lane = subgroup_ > 32 ? 1 : 2;
-    rows_each = tiles * subgroup_;
-    columns_each = columns_a_lane * subgroup_;
-    shape1 = tiles;
-    shape2 = columns_a_lane;
-  }
-  const auto& pipe = pipeline(shader(vectors ? "matvec" : "matmul", matrix.format),
-                              {subgroup_ * subgroups, subgroup_, shape1, shape2, static_cast<uint32_t>(op.epilogue),
-                               op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count)});
+  const ProductShape shape = product_shape(target.columns);
+  const auto& pipe =
+      pipeline(shader(shape.tiles ? "matmul" : "matvec", matrix.format),
+               {subgroup_ * shape.subgroups, subgroup_, shape.constants[0], shape.constants[1],
+                static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count)});
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
   bool first = true;
   for (const Segment& segment : matrix.segments) {
     // A segment's rows in as many dispatches as the limit on workgroups asks for.
-    const uint32_t step = max_groups_ * rows_each * subgroups;
+    const uint32_t step = max_groups_ * shape.rows;
     for (uint32_t done = 0; done < segment.rows; done += step) {
       c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
       c.rows = std::min(step, segment.rows - done);
@@ -140,11 +149,10 @@ void Kernels::record(const Target& target, const Product& op) {
       c.result = op.out.address + uint64_t{op.first_output + row / outputs_a_row} * sizeof(float);
       c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
       // Parts of one product write different rows: only the first is ordered against what came before.
-      target.recording->dispatch(
-          pipe, bytes_of(c),
-          {divide_up(c.rows, rows_each * subgroups), vectors ? 1 : divide_up(target.columns, columns_each), 1},
-          first ? std::span<const Range>(reads) : std::span<const Range>(),
-          std::span(&op.out, first ? 1 : 0));
+      target.recording->dispatch(pipe, bytes_of(c),
+                                 {divide_up(c.rows, shape.rows), divide_up(target.columns, shape.columns), 1},
+                                 first ? std::span<const Range>(reads) : std::span<const Range>(),
+                                 std::span(&op.out, first ? 1 : 0));
       first = false;
     }
   }
@@ -155,24 +163,23 @@ void Kernels::record(const Target& target, const Rope& op) {
     uint64_t qkv, table, query_norm, key_norm, batch, tables;
     uint32_t heads, kv_heads, rotated, layer_offset, v_offset;
     float epsilon, query_scale;
-  } c{op.qkv.address,       op.table,          op.query_norm, op.key_norm,
-      target.batch,         op.page_tables,    op.shape.heads, op.shape.kv_heads,
-      op.rotated,           op.shape.layer_offset, op.shape.v_offset, op.epsilon,
-      op.query_scale};
+  } c{op.qkv.address,    op.table,       op.query_norm,     op.key_norm, target.batch,
+      op.page_tables,    op.shape.heads, op.shape.kv_heads, op.rotated,  op.shape.layer_offset,
+      op.shape.v_offset, op.epsilon,     op.query_scale};
   const auto& pipe =
       pipeline(shader("rope"), {subgroup_, op.shape.head, op.neox ? 1U : 0U, op.query_norm != 0 ? 1U : 0U});
   const Range reads[] = {op.qkv, batch_range(target.batch)};
   const Range writes[] = {op.qkv, op.kv};
-  target.recording->dispatch(pipe, bytes_of(c), {op.shape.heads + 2 * op.shape.kv_heads, target.columns, 1}, reads,
-                             writes);
+  target.recording->dispatch(pipe, bytes_of(c), {op.shape.heads + 2 * op.shape.kv_heads, target.columns, 1},
+                             reads, writes);
 }
 
 void Kernels::record(const Target& target, const Attention& op) {
   struct {
     uint64_t qkv, result, parts, batch, tables;
     uint32_t heads, kv_heads, layer_offset, v_offset, window;
-  } c{op.qkv.address, op.out.address,        op.parts.address,  target.batch,    op.page_tables,
-      op.shape.heads, op.shape.kv_heads,     op.shape.layer_offset, op.shape.v_offset, op.shape.window};
+  } c{op.qkv.address, op.out.address,    op.parts.address,      target.batch,      op.page_tables,
+      op.shape.heads, op.shape.kv_heads, op.shape.layer_offset, op.shape.v_offset, op.shape.window};
   // Heads that share keys are served together, as many as the registers hold.
   const uint32_t sharing = op.shape.heads / op.shape.kv_heads;
   uint32_t heads_each = std::min(sharing, 4U);
@@ -183,8 +190,8 @@ void Kernels::record(const Target& target, const Attention& op) {
   const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
   const Range& written = target.splits > 1 ? op.parts : op.out;
   target.recording->dispatch(
-      pipe, bytes_of(c),
-      {op.shape.heads / heads_each, divide_up(target.columns, tokens_each), target.splits}, reads, {&written, 1});
+      pipe, bytes_of(c), {op.shape.heads / heads_each, divide_up(target.columns, tokens_each), target.splits},
+      reads, {&written, 1});
   if (target.splits == 1) return;
 
   struct {

@@ -1,10 +1,12 @@
-// The typed operations a model's program is made of, one for each family of kernels, and how each is dispatched.
+// The typed operations a model's program is made of, one for each family of kernels, and how each is
+// dispatched.
 //
-// Shapes are written (outer, inner); all activations are f32. `columns` is the number of vectors a recording is made
-// for: tokens of the batch, or outputs. Kernels skip what is beyond the batch's own counts, so a recording for 64
-// columns serves a batch of 37.
+// Shapes are written (outer, inner); all activations are f32. `columns` is the number of vectors a recording
+// is made for: tokens of the batch, or outputs. Kernels skip what is beyond the batch's own counts, so a
+// recording for 64 columns serves a batch of 37.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -25,7 +27,8 @@ struct Segment {
   uint32_t rows = 0;
 };
 
-/// A weight matrix (rows, columns) in the resident layout, in as many segments as the device's limits ask for.
+/// A weight matrix (rows, columns) in the resident layout, in as many segments as the device's limits ask
+/// for.
 struct Matrix {
   quant::Format format = quant::Format::kF32;
   uint32_t rows = 0;
@@ -43,7 +46,8 @@ struct Embed {
   Range x;
 };
 
-/// out[c] = RMS norm of x[c] times weight; with `gather`, of x[output_index[c]]. x, out (c, width); weight (width).
+/// out[c] = RMS norm of x[c] times weight; with `gather`, of x[output_index[c]]. x, out (c, width); weight
+/// (width).
 struct Norm {
   Range x;
   uint64_t weight;
@@ -78,7 +82,8 @@ struct AttentionShape {
   uint32_t window;        ///< keys a query sees; 0: all
 };
 
-/// Normalises and rotates queries and keys in qkv (tokens, (heads + 2 kv_heads) * head), writes K and V pages.
+/// Normalises and rotates queries and keys in qkv (tokens, (heads + 2 kv_heads) * head), writes K and V
+/// pages.
 struct Rope {
   AttentionShape shape;
   Range qkv;
@@ -132,10 +137,10 @@ class Kernels {
   /// What a recording is made for.
   struct Target {
     vulkan::Recording* recording;
-    uint64_t batch;          ///< address of the BatchHead
-    uint32_t columns;        ///< most tokens (or outputs) of the batch
-    bool one_token_each;     ///< entries belong to different sequences (decoding)
-    uint32_t splits;         ///< parts that attention is split into
+    uint64_t batch;       ///< address of the BatchHead
+    uint32_t columns;     ///< most tokens (or outputs) of the batch
+    bool one_token_each;  ///< entries belong to different sequences (decoding)
+    uint32_t splits;      ///< parts that attention is split into
   };
 
   void record(const Target& target, const Embed& op);
@@ -146,17 +151,31 @@ class Kernels {
   void record(const Target& target, const SwiGlu& op);
   void record(const Target& target, const Sample& op);
 
+  /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
+  enum class Tiles { kAuto, kAlways, kNever };
+  void set_tiles(Tiles tiles) { tiles_ = tiles; }
+
   uint32_t subgroup() const { return subgroup_; }
   /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`.
   uint32_t splits_for(uint32_t tokens, uint32_t groups) const;
 
  private:
+  /// How a product is cut into workgroups.
+  struct ProductShape {
+    bool tiles = false;                   ///< matmul instead of matvec
+    uint32_t subgroups = 1;               ///< in a workgroup
+    uint32_t rows = 0;                    ///< that a workgroup computes
+    uint32_t columns = 0;                 ///< that a workgroup computes
+    std::array<uint32_t, 2> constants{};  ///< the kernel's constants 2 and 3
+  };
+  ProductShape product_shape(uint32_t columns) const;
   const vulkan::Pipeline& pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants);
 
   vulkan::PipelineStore& pipelines_;
-  bool software_;       ///< Mesa's software device or another CPU
-  uint32_t subgroup_;   ///< lanes
-  uint32_t max_groups_; ///< in one dimension of a dispatch
+  bool software_;        ///< Mesa's software device or another CPU
+  uint32_t subgroup_;    ///< lanes
+  uint32_t max_groups_;  ///< in one dimension of a dispatch
+  Tiles tiles_ = Tiles::kAuto;
 };
 
 }  // namespace caldera::kernels

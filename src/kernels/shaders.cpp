@@ -21,7 +21,11 @@ const vulkan::Shader& shader(std::string_view name, quant::Format format) {
   return shader(fmt::format("{}_{}", name, quant::info(format).name));
 }
 
-std::string_view shader_compiler() { return CALDERA_SHADER_COMPILER; }
-bool compiler_knows_cooperative_matrix() { return CALDERA_COOPERATIVE_MATRIX != 0; }
+std::string_view shader_compiler() {
+  return CALDERA_SHADER_COMPILER;
+}
+bool compiler_knows_cooperative_matrix() {
+  return CALDERA_COOPERATIVE_MATRIX != 0;
+}
 
 }  // namespace caldera::kernels

@@ -1,4 +1,5 @@
-// What host and kernels both know of the batch and the sequences. Mirrors glsl/common.glsl and glsl/sample.comp.
+// What host and kernels both know of the batch and the sequences. Mirrors glsl/common.glsl and
+// glsl/sample.comp.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +7,8 @@
 
 namespace caldera::kernels {
 
-inline constexpr uint32_t kPageTokens = 64;   ///< tokens in one page of KV memory
-inline constexpr uint32_t kResultRing = 64;   ///< drawn tokens the device keeps for the host
+inline constexpr uint32_t kPageTokens = 64;  ///< tokens in one page of KV memory
+inline constexpr uint32_t kResultRing = 64;  ///< drawn tokens the device keeps for the host
 inline constexpr uint32_t kMaxTopK = 1024;
 inline constexpr uint32_t kMaxOutputs = 253;  ///< entries of one batch whose logits can be wanted
 inline constexpr uint32_t kMaxEndTokens = 18;
@@ -33,7 +34,9 @@ struct BatchHead {
 static_assert(sizeof(BatchHead) == 1024);
 
 /// Bytes of a batch of up to `tokens` entries.
-constexpr uint64_t batch_bytes(uint32_t tokens) { return sizeof(BatchHead) + uint64_t{tokens} * sizeof(Entry); }
+constexpr uint64_t batch_bytes(uint32_t tokens) {
+  return sizeof(BatchHead) + uint64_t{tokens} * sizeof(Entry);
+}
 
 /// How a sequence is sampled, and how far it is. The device updates `produced` and `ended`.
 struct Sequence {

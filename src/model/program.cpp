@@ -14,7 +14,9 @@ uint64_t half_layer_bytes(const LayerSpec& layer) {
   return uint64_t{layer.kv_heads} * kernels::kPageTokens * layer.head * 2;
 }
 
-uint32_t qkv_width(const LayerSpec& layer) { return (layer.heads + 2 * layer.kv_heads) * layer.head; }
+uint32_t qkv_width(const LayerSpec& layer) {
+  return (layer.heads + 2 * layer.kv_heads) * layer.head;
+}
 
 /// KV memory moves with its pages, so for barriers all of it is one range that nothing else lies in.
 constexpr vulkan::Range kAllKv{UINT64_MAX - 1, 1};
@@ -57,8 +59,10 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const ProgramLim
     act_.gate = scratch(device, tokens * ffn, "the gate");
     act_.up = scratch(device, tokens * ffn, "the feed-forward layer");
   }
-  const uint64_t part_floats = widest(spec, [](const LayerSpec& layer) { return layer.heads * (layer.head + 2); });
-  act_.parts = scratch(device, limits.decode_tokens * part_floats * kernels::kMaxSplits, "parts of attention");
+  const uint64_t part_floats =
+      widest(spec, [](const LayerSpec& layer) { return layer.heads * (layer.head + 2); });
+  act_.parts =
+      scratch(device, limits.decode_tokens * part_floats * kernels::kMaxSplits, "parts of attention");
 
   const std::vector<float> table = rope_table(spec.rope, weights.rope_factors, limits.context);
   memory_.push_back(device.memory().allocate(table.size() * sizeof(float), vulkan::Residency::kDevice,
@@ -73,13 +77,15 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const ProgramLim
                                      vulkan::Residency::kDevice, vulkan::Purpose::kActivations, "logits");
   const vulkan::Range logits{logits_.address(), logits_.bytes()};
   const vulkan::Range outputs = scratch(device, uint64_t{limits.outputs} * spec.width, "outputs");
-  head_.emplace_back(kernels::Norm{act_.x, weights.output_norm, outputs, spec.width, spec.norm_epsilon, true});
+  head_.emplace_back(
+      kernels::Norm{act_.x, weights.output_norm, outputs, spec.width, spec.norm_epsilon, true});
   head_.emplace_back(kernels::Product{&weights.output(), outputs, logits, spec.vocabulary, 0, 0,
                                       kernels::Epilogue::kStore, kernels::Count::kOutputs});
   sampling_.emplace_back(kernels::Sample{logits, inputs.decode_batch, inputs.slots, spec.vocabulary});
 }
 
-void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t index, const ProgramInputs& inputs) {
+void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t index,
+                        const ProgramInputs& inputs) {
   using kernels::Count;
   using kernels::Epilogue;
   const LayerSpec& layer = spec.layers[index];
@@ -94,7 +100,8 @@ void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t 
                                       layer.window};
   const uint32_t width = qkv_width(layer);
 
-  body_.emplace_back(kernels::Norm{act_.x, w.attention_norm, act_.normed, spec.width, spec.norm_epsilon, false});
+  body_.emplace_back(
+      kernels::Norm{act_.x, w.attention_norm, act_.normed, spec.width, spec.norm_epsilon, false});
   uint32_t first = 0;
   for (const kernels::Matrix& part : w.qkv.parts) {
     const uint64_t bias = w.qkv.bias != 0 ? w.qkv.bias + uint64_t{first} * sizeof(float) : 0;
@@ -102,10 +109,11 @@ void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t 
         kernels::Product{&part, act_.normed, act_.qkv, width, first, bias, Epilogue::kStore, Count::kTokens});
     first += part.rows;
   }
-  body_.emplace_back(kernels::Rope{shape, act_.qkv, rope_table_, w.query_norm, w.key_norm, inputs.page_tables, kAllKv,
-                                   spec.rope.rotated, spec.rope.neox, spec.norm_epsilon,
+  body_.emplace_back(kernels::Rope{shape, act_.qkv, rope_table_, w.query_norm, w.key_norm, inputs.page_tables,
+                                   kAllKv, spec.rope.rotated, spec.rope.neox, spec.norm_epsilon,
                                    1.0F / std::sqrt(static_cast<float>(layer.head))});
-  body_.emplace_back(kernels::Attention{shape, act_.qkv, act_.attended, act_.parts, inputs.page_tables, kAllKv});
+  body_.emplace_back(
+      kernels::Attention{shape, act_.qkv, act_.attended, act_.parts, inputs.page_tables, kAllKv});
   body_.emplace_back(kernels::Product{&w.attention_output, act_.attended, act_.x, spec.width, 0,
                                       w.attention_output_bias, Epilogue::kAdd, Count::kTokens});
 

@@ -12,8 +12,8 @@
 
 namespace caldera::model {
 
-using Operation = std::variant<kernels::Embed, kernels::Norm, kernels::Product, kernels::Rope, kernels::Attention,
-                               kernels::SwiGlu, kernels::Sample>;
+using Operation = std::variant<kernels::Embed, kernels::Norm, kernels::Product, kernels::Rope,
+                               kernels::Attention, kernels::SwiGlu, kernels::Sample>;
 
 /// How large the batches are that the program's activations are made for.
 struct ProgramLimits {
@@ -33,8 +33,8 @@ struct ProgramInputs {
 /// The operations, and the activations they work on. Refers to `weights`, which must outlive it.
 class Program {
  public:
-  Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits, const ProgramInputs& inputs,
-          vulkan::Device& device);
+  Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits,
+          const ProgramInputs& inputs, vulkan::Device& device);
 
   /// From token ids to the last layer's output.
   const std::vector<Operation>& body() const { return body_; }

@@ -9,7 +9,8 @@
 namespace caldera::model {
 namespace {
 
-/// The pair that turns `rotations` times over the original context (YaRN, equation 17 solved for the dimension).
+/// The pair that turns `rotations` times over the original context (YaRN, equation 17 solved for the
+/// dimension).
 double correction_pair(const RopeSpec& rope, double rotations) {
   return rope.rotated * std::log(rope.original_context / (rotations * 2 * std::numbers::pi)) /
          (2 * std::log(rope.base));

@@ -9,16 +9,16 @@
 
 namespace caldera::model {
 
-/// The angle a position step turns each pair by, (rotated / 2), after scaling. `factors` divide the frequencies
-/// (rope_freqs.weight); empty: none.
-/// Linear: positions divided by the factor. YaRN: https://arxiv.org/abs/2309.00071, section 3.
+/// The angle a position step turns each pair by, (rotated / 2), after scaling. `factors` divide the
+/// frequencies (rope_freqs.weight); empty: none. Linear: positions divided by the factor. YaRN:
+/// https://arxiv.org/abs/2309.00071, section 3.
 std::vector<double> rope_frequencies(const RopeSpec& rope, std::span<const float> factors);
 
 /// What YaRN multiplies cos and sin by.
 double rope_magnitude(const RopeSpec& rope);
 
-/// The table of glsl/rope.comp: pairs (cos, sin), 256 fine rows for positions 0 to 255 (with the magnitude in them),
-/// then one coarse row for every 256 positions up to `context`; (rows, rotated / 2).
+/// The table of glsl/rope.comp: pairs (cos, sin), 256 fine rows for positions 0 to 255 (with the magnitude in
+/// them), then one coarse row for every 256 positions up to `context`; (rows, rotated / 2).
 std::vector<float> rope_table(const RopeSpec& rope, std::span<const float> factors, uint32_t context);
 
 }  // namespace caldera::model

@@ -18,7 +18,8 @@ class Reader {
       : metadata_(metadata), prefix_(std::string(architecture) + ".") {}
 
   uint32_t required(std::string_view key, uint64_t low, uint64_t high) const {
-    return in_range(prefix_ + std::string(key), metadata_.required_integer(prefix_ + std::string(key)), low, high);
+    return in_range(prefix_ + std::string(key), metadata_.required_integer(prefix_ + std::string(key)), low,
+                    high);
   }
   uint32_t optional(std::string_view key, uint32_t otherwise, uint64_t low, uint64_t high) const {
     const std::string name = prefix_ + std::string(key);
@@ -28,7 +29,8 @@ class Reader {
   double number(std::string_view key, double otherwise) const {
     const std::string name = prefix_ + std::string(key);
     const double value = metadata_.number(name).value_or(otherwise);
-    if (!std::isfinite(value)) throw Error(ErrorKind::kFormat, fmt::format("{} is not a finite number", name));
+    if (!std::isfinite(value))
+      throw Error(ErrorKind::kFormat, fmt::format("{} is not a finite number", name));
     return value;
   }
   std::string_view text(std::string_view key) const {
@@ -36,7 +38,8 @@ class Reader {
   }
   bool has(std::string_view key) const { return metadata_.has(prefix_ + std::string(key)); }
   /// One number for all layers, or an array with one a layer.
-  std::vector<uint32_t> each_layer(std::string_view key, uint32_t layers, uint32_t otherwise, uint64_t high) const {
+  std::vector<uint32_t> each_layer(std::string_view key, uint32_t layers, uint32_t otherwise,
+                                   uint64_t high) const {
     const std::string name = prefix_ + std::string(key);
     const gguf::Value* value = metadata_.find(name);
     if (value == nullptr && otherwise > 0) return std::vector<uint32_t>(layers, otherwise);
@@ -50,7 +53,8 @@ class Reader {
     }
     std::vector<uint32_t> result;
     for (const int64_t number : numbers) {
-      if (number < 1) throw Error(ErrorKind::kUnsupported, fmt::format("{} has a layer with {}", name, number));
+      if (number < 1)
+        throw Error(ErrorKind::kUnsupported, fmt::format("{} has a layer with {}", name, number));
       result.push_back(in_range(name, static_cast<uint64_t>(number), 1, high));
     }
     return result;
@@ -59,7 +63,8 @@ class Reader {
  private:
   static uint32_t in_range(const std::string& name, uint64_t value, uint64_t low, uint64_t high) {
     if (value < low || value > high) {
-      throw Error(ErrorKind::kFormat, fmt::format("{} is {}, and {} to {} make sense", name, value, low, high));
+      throw Error(ErrorKind::kFormat,
+                  fmt::format("{} is {}, and {} to {} make sense", name, value, low, high));
     }
     return static_cast<uint32_t>(value);
   }
@@ -86,13 +91,15 @@ RopeSpec read_rope(const Reader& reader, uint32_t head) {
     rope.beta_fast = reader.number("rope.scaling.yarn_beta_fast", 32);
     rope.beta_slow = reader.number("rope.scaling.yarn_beta_slow", 1);
     if (rope.original_context < 1 || rope.beta_fast <= 0 || rope.beta_slow <= 0) {
-      throw Error(ErrorKind::kFormat, "rope.scaling.original_context_length or the betas of YaRN make no sense");
+      throw Error(ErrorKind::kFormat,
+                  "rope.scaling.original_context_length or the betas of YaRN make no sense");
     }
   } else if (scaling == "linear" || (scaling.empty() && rope.factor != 1)) {
     rope.scaling = RopeScaling::kLinear;
   } else if (!scaling.empty() && scaling != "none") {
-    throw Error(ErrorKind::kUnsupported,
-                fmt::format("rope scaling of type '{}' is not supported: none, linear and yarn are", scaling));
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("rope scaling of type '{}' is not supported: none, linear and yarn are", scaling));
   }
   return rope;
 }
@@ -109,8 +116,8 @@ ModelSpec read_spec(const gguf::File& file) {
   ModelSpec spec;
   spec.architecture = metadata.required_string("general.architecture");
   const auto& all = architectures();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Architecture& one) { return one.name == spec.architecture; });
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const Architecture& one) { return one.name == spec.architecture; });
   if (found == all.end()) {
     std::vector<std::string_view> names;
     for (const Architecture& one : all) names.push_back(one.name);
@@ -135,8 +142,8 @@ ModelSpec read_spec(const gguf::File& file) {
     throw Error(ErrorKind::kUnsupported, "keys and values of different lengths are not supported");
   }
   if (head % 8 != 0) {
-    throw Error(ErrorKind::kUnsupported, fmt::format("heads of {} dimensions are not supported: multiples of 8 are",
-                                                     head));
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("heads of {} dimensions are not supported: multiples of 8 are", head));
   }
   const uint32_t window = reader.optional("attention.sliding_window", 0, 0, UINT32_MAX);
   for (uint32_t i = 0; i < layers; ++i) {
@@ -148,8 +155,9 @@ ModelSpec read_spec(const gguf::File& file) {
   }
   spec.rope = read_rope(reader, head);
   if (spec.rope.rotated % 4 != 0) {
-    throw Error(ErrorKind::kUnsupported, fmt::format("rotating {} dimensions is not supported: multiples of 4 are",
-                                                     spec.rope.rotated));
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("rotating {} dimensions is not supported: multiples of 4 are", spec.rope.rotated));
   }
   const gguf::Tensor* embedding = file.find("token_embd.weight");
   if (embedding == nullptr) throw Error(ErrorKind::kFormat, "the model has no tensor token_embd.weight");

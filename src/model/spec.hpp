@@ -31,9 +31,9 @@ struct RopeSpec {
 struct LayerSpec {
   uint32_t heads = 0;
   uint32_t kv_heads = 0;
-  uint32_t head = 0;   ///< dimensions of one head
-  uint32_t ffn = 0;    ///< width of the feed-forward layer
-  uint32_t window = 0; ///< keys a query sees; 0: all
+  uint32_t head = 0;    ///< dimensions of one head
+  uint32_t ffn = 0;     ///< width of the feed-forward layer
+  uint32_t window = 0;  ///< keys a query sees; 0: all
   bool qk_norm = false;
 };
 
@@ -61,8 +61,8 @@ extern const Architecture kLlama, kQwen2, kQwen3;
 /// All of them.
 const std::vector<Architecture>& architectures();
 
-/// The spec of a model. Errors: kUnsupported (an architecture or feature we cannot run, named), kFormat (metadata
-/// missing or impossible).
+/// The spec of a model. Errors: kUnsupported (an architecture or feature we cannot run, named), kFormat
+/// (metadata missing or impossible).
 ModelSpec read_spec(const gguf::File& file);
 
 }  // namespace caldera::model

@@ -56,13 +56,15 @@ class Loader {
       throw Error(error.kind(), fmt::format("tensor {}: {}", tensors[0]->name, error.what()));
     }
     // As many segments as the largest allocation asks for; an even number of rows keeps gate and up together.
-    const uint64_t most_rows = std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
+    const uint64_t most_rows =
+        std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
     for (uint64_t first = 0; first < rows; first += most_rows) {
       const uint64_t count = std::min(most_rows, rows - first);
       vulkan::Allocation memory =
           device_.memory().allocate(count * matrix.layout.row_bytes, vulkan::Residency::kDevice,
                                     vulkan::Purpose::kWeights, "tensor " + tensors[0]->name);
-      matrix.segments.push_back({memory.address(), static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
+      matrix.segments.push_back(
+          {memory.address(), static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
       fill(matrix, tensors, order, first, count, memory);
       memory_.push_back(std::move(memory));
     }
@@ -74,8 +76,9 @@ class Loader {
   /// As one matrix if the formats agree, else in parts.
   Joined join(const std::vector<const gguf::Tensor*>& tensors, Order order) {
     Joined joined;
-    const bool same = std::all_of(tensors.begin(), tensors.end(),
-                                  [&](const gguf::Tensor* tensor) { return tensor->type == tensors[0]->type; });
+    const bool same = std::all_of(tensors.begin(), tensors.end(), [&](const gguf::Tensor* tensor) {
+      return tensor->type == tensors[0]->type;
+    });
     if (same) {
       joined.parts.push_back(place(tensors, order));
     } else {
@@ -96,8 +99,8 @@ class Loader {
   }
 
   uint64_t place_vector(const std::vector<float>& values, const std::string& what) {
-    vulkan::Allocation memory = device_.memory().allocate(values.size() * sizeof(float), vulkan::Residency::kDevice,
-                                                          vulkan::Purpose::kWeights, what);
+    vulkan::Allocation memory = device_.memory().allocate(
+        values.size() * sizeof(float), vulkan::Residency::kDevice, vulkan::Purpose::kWeights, what);
     device_.upload(memory, 0, std::as_bytes(std::span(values)));
     memory_.push_back(std::move(memory));
     return memory_.back().address();
@@ -144,7 +147,8 @@ class Loader {
         const uint64_t low = std::max(row, start);
         const uint64_t high = std::min(row + rows, start + tensors[t]->rows());
         if (low < high) {
-          pack(*tensors[t], low - start, high - low, piece.data() + (low - row) * row_bytes, row_bytes, row_bytes);
+          pack(*tensors[t], low - start, high - low, piece.data() + (low - row) * row_bytes, row_bytes,
+               row_bytes);
         }
         start += tensors[t]->rows();
       }
@@ -162,8 +166,8 @@ class Loader {
       quant::pack_rows(tensor.format(), tensor.columns(), rows, raw_, {out, rows * row_bytes});
     } else {
       for (uint64_t r = 0; r < rows; ++r) {
-        quant::pack_rows(tensor.format(), tensor.columns(), 1, std::span(raw_).subspan(r * file_row, file_row),
-                         {out + r * stride, row_bytes});
+        quant::pack_rows(tensor.format(), tensor.columns(), 1,
+                         std::span(raw_).subspan(r * file_row, file_row), {out + r * stride, row_bytes});
       }
     }
     advance(raw_.size());
@@ -202,7 +206,8 @@ LayerWeights load_layer(Loader& loader, const ModelSpec& spec, uint32_t index) {
     weights.query_norm = loader.place_vector(prefix + "attn_q_norm.weight", layer.head);
     weights.key_norm = loader.place_vector(prefix + "attn_k_norm.weight", layer.head);
   }
-  weights.attention_output = loader.place(loader.matrix_tensor(prefix + "attn_output.weight", spec.width, q_rows));
+  weights.attention_output =
+      loader.place(loader.matrix_tensor(prefix + "attn_output.weight", spec.width, q_rows));
   if (loader.optional_tensor(prefix + "attn_output.bias") != nullptr) {
     weights.attention_output_bias = loader.place_vector(prefix + "attn_output.bias", spec.width);
   }
@@ -218,9 +223,10 @@ LayerWeights load_layer(Loader& loader, const ModelSpec& spec, uint32_t index) {
 uint64_t expected_bytes(const gguf::File& file) {
   uint64_t bytes = 0;
   for (const gguf::Tensor& tensor : file.tensors()) {
-    bytes += tensor.shape.size() == 1 ? (tensor.columns() * sizeof(float) + 255) / 256 * 256
-                                      : (quant::row_layout(tensor.format(), tensor.columns()).row_bytes *
-                                             tensor.rows() + 255) / 256 * 256;
+    bytes += tensor.shape.size() == 1
+                 ? (tensor.columns() * sizeof(float) + 255) / 256 * 256
+                 : (quant::row_layout(tensor.format(), tensor.columns()).row_bytes * tensor.rows() + 255) /
+                       256 * 256;
   }
   return bytes;
 }
@@ -237,7 +243,8 @@ Weights load_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Devi
   if (loader.optional_tensor("rope_freqs.weight") != nullptr) {
     weights.rope_factors = loader.read_vector("rope_freqs.weight", spec.rope.rotated / 2);
     for (const float factor : weights.rope_factors) {
-      if (!(factor > 0)) throw Error(ErrorKind::kFormat, "rope_freqs.weight has a factor that is not positive");
+      if (!(factor > 0))
+        throw Error(ErrorKind::kFormat, "rope_freqs.weight has a factor that is not positive");
     }
   }
   for (uint32_t i = 0; i < spec.layers.size(); ++i) weights.layers.push_back(load_layer(loader, spec, i));

@@ -13,8 +13,8 @@
 
 namespace caldera::model {
 
-/// A matrix of one layer that may have been laid out as one (queries, keys and values; gate and up) or, where the
-/// file's formats differ, in parts.
+/// A matrix of one layer that may have been laid out as one (queries, keys and values; gate and up) or, where
+/// the file's formats differ, in parts.
 struct Joined {
   std::vector<kernels::Matrix> parts;  ///< one if joined
   uint64_t bias = 0;                   ///< (all rows) f32, or 0
@@ -48,10 +48,10 @@ struct Weights {
 /// Called with bytes read of the file and bytes to read; returning false cancels.
 using LoadCallback = std::function<bool(uint64_t done, uint64_t total)>;
 
-/// Reads every tensor in pieces of a few MiB, repacks it and places it. At no time is more of the file in host
-/// memory than one piece.
-/// Errors: kFormat (a tensor missing or of the wrong shape, named), kUnsupported (a tensor we would have to ignore,
-/// a format we cannot compute with), kFile, kMemory, kUsage when cancelled.
+/// Reads every tensor in pieces of a few MiB, repacks it and places it. At no time is more of the file in
+/// host memory than one piece. Errors: kFormat (a tensor missing or of the wrong shape, named), kUnsupported
+/// (a tensor we would have to ignore, a format we cannot compute with), kFile, kMemory, kUsage when
+/// cancelled.
 Weights load_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Device& device,
                      const LoadCallback& progress);
 

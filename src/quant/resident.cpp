@@ -17,19 +17,19 @@ struct PlaneTable {
 };
 
 constexpr PlaneTable kPlanes[] = {
-    {Format::kF32, {1024}},                // values
-    {Format::kF16, {512}},                 // values
-    {Format::kBF16, {512}},                // values
-    {Format::kQ4_0, {128, 16}},            // nibbles; d
-    {Format::kQ4_1, {128, 32}},            // nibbles; d and m
-    {Format::kQ5_0, {128, 32, 16}},        // nibbles; one bit; d
-    {Format::kQ5_1, {128, 32, 32}},        // nibbles; one bit; d and m
-    {Format::kQ8_0, {256, 16}},            // bytes; d
-    {Format::kQ2_K, {64, 16, 4}},          // two bits; scale and minimum, a byte a group; d and dmin
-    {Format::kQ3_K, {64, 32, 16}},         // two bits; one bit; d and pairs of 6-bit scales
-    {Format::kQ4_K, {128, 16}},            // nibbles; d, dmin and pairs of a 6-bit scale and minimum
-    {Format::kQ5_K, {128, 32, 16}},        // nibbles; one bit; as Q4_K
-    {Format::kQ6_K, {128, 64, 16, 2}},     // nibbles; two bits; scales, a byte a group; d
+    {Format::kF32, {1024}},             // values
+    {Format::kF16, {512}},              // values
+    {Format::kBF16, {512}},             // values
+    {Format::kQ4_0, {128, 16}},         // nibbles; d
+    {Format::kQ4_1, {128, 32}},         // nibbles; d and m
+    {Format::kQ5_0, {128, 32, 16}},     // nibbles; one bit; d
+    {Format::kQ5_1, {128, 32, 32}},     // nibbles; one bit; d and m
+    {Format::kQ8_0, {256, 16}},         // bytes; d
+    {Format::kQ2_K, {64, 16, 4}},       // two bits; scale and minimum, a byte a group; d and dmin
+    {Format::kQ3_K, {64, 32, 16}},      // two bits; one bit; d and pairs of 6-bit scales
+    {Format::kQ4_K, {128, 16}},         // nibbles; d, dmin and pairs of a 6-bit scale and minimum
+    {Format::kQ5_K, {128, 32, 16}},     // nibbles; one bit; as Q4_K
+    {Format::kQ6_K, {128, 64, 16, 2}},  // nibbles; two bits; scales, a byte a group; d
 };
 
 const PlaneTable& planes_of(Format format) {
@@ -41,10 +41,13 @@ const PlaneTable& planes_of(Format format) {
 
 using Bytes = const uint8_t*;
 
-uint32_t pick(Bytes bytes, uint32_t byte, uint32_t shift, uint32_t mask) { return bytes[byte] >> shift & mask; }
+uint32_t pick(Bytes bytes, uint32_t byte, uint32_t shift, uint32_t mask) {
+  return bytes[byte] >> shift & mask;
+}
 
-// Codes of one block in the file's order, middles added, `out` one byte a weight. The files' layouts are those of
-// https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h; `block` points at the block's first byte.
+// Codes of one block in the file's order, middles added, `out` one byte a weight. The files' layouts are
+// those of https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h; `block` points at the block's
+// first byte.
 
 void codes_4(Bytes qs, uint8_t* out) {
   for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>(pick(qs, i % 16, i / 16 * 4, 15));
@@ -69,22 +72,35 @@ void codes_k2(Bytes qs, uint8_t* out) {
 
 void codes_of(Format format, Bytes block, uint8_t* out) {
   switch (format) {
-    case Format::kQ4_0: codes_4(block + 2, out); break;
-    case Format::kQ4_1: codes_4(block + 4, out); break;
-    case Format::kQ5_0: codes_5(block + 2, block + 6, out); break;
-    case Format::kQ5_1: codes_5(block + 4, block + 8, out); break;
+    case Format::kQ4_0:
+      codes_4(block + 2, out);
+      break;
+    case Format::kQ4_1:
+      codes_4(block + 4, out);
+      break;
+    case Format::kQ5_0:
+      codes_5(block + 2, block + 6, out);
+      break;
+    case Format::kQ5_1:
+      codes_5(block + 4, block + 8, out);
+      break;
     case Format::kQ8_0:
       for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>(block[2 + i] ^ 0x80);
       break;
-    case Format::kQ2_K: codes_k2(block + 16, out); break;
+    case Format::kQ2_K:
+      codes_k2(block + 16, out);
+      break;
     case Format::kQ3_K:
       codes_k2(block + 32, out);
       for (uint32_t i = 0; i < 256; ++i) out[i] |= static_cast<uint8_t>(pick(block, i % 32, i / 32, 1) << 2);
       break;
-    case Format::kQ4_K: codes_k4(block + 16, out); break;
+    case Format::kQ4_K:
+      codes_k4(block + 16, out);
+      break;
     case Format::kQ5_K:
       codes_k4(block + 48, out);
-      for (uint32_t i = 0; i < 256; ++i) out[i] |= static_cast<uint8_t>(pick(block + 16, i % 32, i / 32, 1) << 4);
+      for (uint32_t i = 0; i < 256; ++i)
+        out[i] |= static_cast<uint8_t>(pick(block + 16, i % 32, i / 32, 1) << 4);
       break;
     case Format::kQ6_K:
       for (uint32_t i = 0; i < 256; ++i) {
@@ -94,26 +110,35 @@ void codes_of(Format format, Bytes block, uint8_t* out) {
         out[i] = static_cast<uint8_t>(low | high << 4);
       }
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
 uint32_t code_bits(Format format) {
   switch (format) {
-    case Format::kQ2_K: return 2;
-    case Format::kQ3_K: return 3;
+    case Format::kQ2_K:
+      return 2;
+    case Format::kQ3_K:
+      return 3;
     case Format::kQ4_0:
     case Format::kQ4_1:
-    case Format::kQ4_K: return 4;
+    case Format::kQ4_K:
+      return 4;
     case Format::kQ5_0:
     case Format::kQ5_1:
-    case Format::kQ5_K: return 5;
-    case Format::kQ6_K: return 6;
-    default: return 8;
+    case Format::kQ5_K:
+      return 5;
+    case Format::kQ6_K:
+      return 6;
+    default:
+      return 8;
   }
 }
 
-void put_word(uint8_t* out, uint32_t word) { std::memcpy(out, &word, 4); }
+void put_word(uint8_t* out, uint32_t word) {
+  std::memcpy(out, &word, 4);
+}
 
 /// Packs the `bits` bits of 32 codes from bit `from` up into their plane, as the header describes.
 void pack_plane(const uint8_t* codes, uint32_t from, uint32_t bits, uint8_t* out) {
@@ -123,16 +148,25 @@ void pack_plane(const uint8_t* codes, uint32_t from, uint32_t bits, uint8_t* out
     const uint32_t s = i % 16 / 4;
     const uint32_t field = (uint32_t{codes[i]} >> from & ((1U << bits) - 1)) << 8 * (i % 4);
     switch (bits) {
-      case 8: words[4 * h + s] |= field; break;
-      case 4: words[2 * h + s / 2] |= field << 4 * (s % 2); break;
-      case 2: words[h] |= field << 2 * s; break;
-      default: words[0] |= field << (4 * h + s); break;
+      case 8:
+        words[4 * h + s] |= field;
+        break;
+      case 4:
+        words[2 * h + s / 2] |= field << 4 * (s % 2);
+        break;
+      case 2:
+        words[h] |= field << 2 * s;
+        break;
+      default:
+        words[0] |= field << (4 * h + s);
+        break;
     }
   }
   for (uint32_t w = 0; w < bits; ++w) put_word(out + 4 * w, words[w]);
 }
 
-/// Eight pairs of 6-bit numbers as three words: byte u of the first two is the low nibbles of pair u (first | second
+/// Eight pairs of 6-bit numbers as three words: byte u of the first two is the low nibbles of pair u (first |
+/// second
 /// << 4); nibble u of the third its upper bits (first | second << 2).
 void pack_pairs(const uint8_t (&first)[8], const uint8_t (&second)[8], uint8_t* out) {
   uint32_t high = 0;
@@ -171,10 +205,18 @@ void pack_scales(Format format, Bytes block, uint64_t b, uint8_t* row, const Row
   const auto plane = [&](uint32_t index, uint64_t bytes) { return row + layout.plane[index] + b * bytes; };
   switch (format) {
     case Format::kQ4_0:
-    case Format::kQ8_0: std::memcpy(plane(1, 2), block, 2); break;
-    case Format::kQ4_1: std::memcpy(plane(1, 4), block, 4); break;
-    case Format::kQ5_0: std::memcpy(plane(2, 2), block, 2); break;
-    case Format::kQ5_1: std::memcpy(plane(2, 4), block, 4); break;
+    case Format::kQ8_0:
+      std::memcpy(plane(1, 2), block, 2);
+      break;
+    case Format::kQ4_1:
+      std::memcpy(plane(1, 4), block, 4);
+      break;
+    case Format::kQ5_0:
+      std::memcpy(plane(2, 2), block, 2);
+      break;
+    case Format::kQ5_1:
+      std::memcpy(plane(2, 4), block, 4);
+      break;
     case Format::kQ2_K:
       std::memcpy(plane(1, 16), block, 16);
       std::memcpy(plane(2, 4), block + 80, 4);
@@ -196,7 +238,8 @@ void pack_scales(Format format, Bytes block, uint64_t b, uint8_t* row, const Row
       std::memcpy(plane(2, 16), block + 192, 16);
       std::memcpy(plane(3, 2), block + 208, 2);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -228,9 +271,10 @@ void pack_row(Format format, uint64_t columns, Bytes source, uint8_t* out, const
 RowLayout row_layout(Format format, uint64_t columns) {
   const FormatInfo& facts = info(format);
   if (columns == 0 || columns % kUnit != 0 || columns % facts.block_elements != 0 || columns > (1U << 20)) {
-    throw Error(ErrorKind::kUnsupported,
-                fmt::format("rows of {} weights in {} cannot be computed with: a multiple of {} up to 1048576 can",
-                            columns, facts.name, std::max(facts.block_elements, kUnit)));
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("rows of {} weights in {} cannot be computed with: a multiple of {} up to 1048576 can",
+                    columns, facts.name, std::max(facts.block_elements, kUnit)));
   }
   RowLayout layout;
   const PlaneTable& table = planes_of(format);

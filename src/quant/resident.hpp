@@ -1,17 +1,18 @@
 // The resident layout: how rows of weights lie in device memory.
 //
-// A file's blocks of 18, 34 or 210 bytes are hostile to wide loads, so rows are repacked on their way in, without
-// changing a bit of information. A row is a few planes, each starting on 16 bytes; a plane holds one kind of field
-// for the whole row. All formats share the planes for codes, in units of 32 weights, two groups h = 0, 1 of 16:
+// A file's blocks of 18, 34 or 210 bytes are hostile to wide loads, so rows are repacked on their way in,
+// without changing a bit of information. A row is a few planes, each starting on 16 bytes; a plane holds one
+// kind of field for the whole row. All formats share the planes for codes, in units of 32 weights, two groups
+// h = 0, 1 of 16:
 //
-//   nibbles   4 words a unit: the four codes 16h + 4s .. +3 are the bytes of (word[2h + s/2] >> 4 (s%2)) & 0x0F0F0F0F
-//   two bits  2 words a unit: they are the bytes of (word[h] >> 2s) & 0x03030303
-//   one bit   1 word a unit:  they are the bytes of (word >> (4h + s)) & 0x01010101
-//   bytes     8 words a unit: they are the bytes of word[4h + s]
+//   nibbles   4 words a unit: the four codes 16h + 4s .. +3 are the bytes of (word[2h + s/2] >> 4 (s%2)) &
+//   0x0F0F0F0F two bits  2 words a unit: they are the bytes of (word[h] >> 2s) & 0x03030303 one bit   1 word
+//   a unit:  they are the bytes of (word >> (4h + s)) & 0x01010101 bytes     8 words a unit: they are the
+//   bytes of word[4h + s]
 //
-// A code of 5 bits is a nibble and one bit above it, of 6 a nibble and two, of 3 two bits and one. Signed codes are
-// stored with their middle added, so that weight = scale * code + offset in every format, one scale and one offset
-// for each group of 16.
+// A code of 5 bits is a nibble and one bit above it, of 6 a nibble and two, of 3 two bits and one. Signed
+// codes are stored with their middle added, so that weight = scale * code + offset in every format, one scale
+// and one offset for each group of 16.
 #pragma once
 
 #include <array>
@@ -34,8 +35,8 @@ struct RowLayout {
   std::array<uint32_t, 4> plane{};  ///< start of each plane; unused ones are 0
 };
 
-/// The layout of rows of `columns` weights. Errors: kUnsupported when `columns` is not a multiple of kUnit (and of
-/// the format's block).
+/// The layout of rows of `columns` weights. Errors: kUnsupported when `columns` is not a multiple of kUnit
+/// (and of the format's block).
 RowLayout row_layout(Format format, uint64_t columns);
 
 /// Repacks `rows` rows from the file's layout into the resident one.

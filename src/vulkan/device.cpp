@@ -76,7 +76,8 @@ Device::Device(const Instance& /*instance*/, PhysicalDevice physical, const Devi
   VkSemaphoreCreateInfo semaphore{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
   semaphore.pNext = &type;
   check(vkCreateSemaphore(device_, &semaphore, nullptr, &timeline_), "creating a timeline semaphore");
-  memory_ = std::make_unique<MemoryPool>(physical_, device_, options.memory_limit, options.allow_host_visible);
+  memory_ =
+      std::make_unique<MemoryPool>(physical_, device_, options.memory_limit, options.allow_host_visible);
 }
 
 Device::~Device() {
@@ -135,7 +136,8 @@ void Device::copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_
   barrier.srcStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
   barrier.srcAccessMask = VK_ACCESS_2_MEMORY_WRITE_BIT;
   barrier.dstStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT;
-  barrier.dstAccessMask = VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT;
+  barrier.dstAccessMask =
+      VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT;
   VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
   dependency.memoryBarrierCount = 1;
   dependency.pMemoryBarriers = &barrier;
@@ -154,7 +156,8 @@ void Device::upload(const Allocation& to, uint64_t offset, std::span<const std::
     return;
   }
   if (!staging_ || staging_.bytes() < kStagingBytes) {
-    staging_ = memory_->allocate(kStagingBytes, Residency::kHostWrite, Purpose::kStaging, "the staging buffer");
+    staging_ =
+        memory_->allocate(kStagingBytes, Residency::kHostWrite, Purpose::kStaging, "the staging buffer");
   }
   for (uint64_t done = 0; done < data.size(); done += kStagingBytes) {
     const uint64_t bytes = std::min<uint64_t>(kStagingBytes, data.size() - done);
@@ -170,11 +173,12 @@ void Device::download(const Allocation& from, uint64_t offset, std::span<std::by
     return;
   }
   const Allocation landing =
-      memory_->allocate(std::min<uint64_t>(kStagingBytes, out.size()), Residency::kHostRead, Purpose::kStaging,
-                        "a buffer to read back into");
+      memory_->allocate(std::min<uint64_t>(kStagingBytes, out.size()), Residency::kHostRead,
+                        Purpose::kStaging, "a buffer to read back into");
   for (uint64_t done = 0; done < out.size(); done += kStagingBytes) {
     const uint64_t bytes = std::min<uint64_t>(kStagingBytes, out.size() - done);
-    copy(from.buffer(), from.buffer_offset() + offset + done, landing.buffer(), landing.buffer_offset(), bytes);
+    copy(from.buffer(), from.buffer_offset() + offset + done, landing.buffer(), landing.buffer_offset(),
+         bytes);
     std::memcpy(out.data() + done, landing.host(), bytes);
   }
 }

@@ -39,7 +39,8 @@ class Device {
   /// Waits for everything submitted.
   void wait_all() { wait(submitted_); }
 
-  /// Copies from host memory into an allocation that the host cannot see, through a staging buffer, and waits.
+  /// Copies from host memory into an allocation that the host cannot see, through a staging buffer, and
+  /// waits.
   void upload(const Allocation& to, uint64_t offset, std::span<const std::byte> data);
   /// Copies out of any allocation, and waits.
   void download(const Allocation& from, uint64_t offset, std::span<std::byte> out);

@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kValidationLayer = "VK_LAYER_KHRONOS_validation";
 
-VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT,
+VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                               VkDebugUtilsMessageTypeFlagsEXT,
                                const VkDebugUtilsMessengerCallbackDataEXT* data, void* user) {
   if ((severity & (VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT |
                    VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT)) == 0) {
@@ -44,11 +45,16 @@ std::string lower(std::string text) {
 /// How much a device is worth as a default: memory that computes fast first, software last.
 int rank(const PhysicalDevice& device) {
   switch (device.type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return 4;
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return 3;
-    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return 2;
-    case VK_PHYSICAL_DEVICE_TYPE_CPU: return 1;
-    default: return 0;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      return 4;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+      return 3;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+      return 2;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+      return 1;
+    default:
+      return 0;
   }
 }
 
@@ -72,8 +78,9 @@ void mark_chosen(std::vector<PhysicalDevice>& devices, const std::string& choice
                                ? "the only device"
                                : fmt::format("first of the best kind present ({})", device.info.type);
     } else if (best != nullptr) {
-      device.info.reason = choice.empty() ? fmt::format("device {} comes first ({})", best->info.index, best->info.type)
-                                          : fmt::format("device {} was asked for", best->info.index);
+      device.info.reason = choice.empty()
+                               ? fmt::format("device {} comes first ({})", best->info.index, best->info.type)
+                               : fmt::format("device {} was asked for", best->info.index);
     } else {
       device.info.reason = fmt::format("not what '{}' asks for", choice);
     }
@@ -85,9 +92,10 @@ void mark_chosen(std::vector<PhysicalDevice>& devices, const std::string& choice
 Instance::Instance(bool validation) {
   uint32_t version = VK_API_VERSION_1_0;
   if (vkEnumerateInstanceVersion(&version) != VK_SUCCESS || version < VK_API_VERSION_1_3) {
-    throw Error(ErrorKind::kDevice,
-                fmt::format("the Vulkan loader is version {}.{}, and Caldera needs 1.3: install a newer libvulkan1",
-                            VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version)));
+    throw Error(
+        ErrorKind::kDevice,
+        fmt::format("the Vulkan loader is version {}.{}, and Caldera needs 1.3: install a newer libvulkan1",
+                    VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version)));
   }
   VkApplicationInfo application{VK_STRUCTURE_TYPE_APPLICATION_INFO};
   application.pApplicationName = "caldera";
@@ -97,7 +105,8 @@ Instance::Instance(bool validation) {
   VkInstanceCreateInfo create{VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
   create.pApplicationInfo = &application;
 
-  const VkValidationFeatureEnableEXT enables[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+  const VkValidationFeatureEnableEXT enables[] = {
+      VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
   VkValidationFeaturesEXT features{VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT};
   features.enabledValidationFeatureCount = 1;
   features.pEnabledValidationFeatures = enables;
@@ -105,9 +114,10 @@ Instance::Instance(bool validation) {
   const char* extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
   if (validation) {
     if (!has_layer(kValidationLayer)) {
-      throw Error(ErrorKind::kDevice,
-                  "the Khronos validation layer is not installed: install vulkan-validationlayers, or run without "
-                  "validation");
+      throw Error(
+          ErrorKind::kDevice,
+          "the Khronos validation layer is not installed: install vulkan-validationlayers, or run without "
+          "validation");
     }
     create.pNext = &features;
     create.enabledLayerCount = 1;
@@ -117,9 +127,10 @@ Instance::Instance(bool validation) {
   }
   const VkResult result = vkCreateInstance(&create, nullptr, &instance_);
   if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
-    throw Error(ErrorKind::kDevice,
-                "no Vulkan driver is installed: install your GPU's driver, or mesa-vulkan-drivers for Mesa's drivers "
-                "and its software device");
+    throw Error(
+        ErrorKind::kDevice,
+        "no Vulkan driver is installed: install your GPU's driver, or mesa-vulkan-drivers for Mesa's drivers "
+        "and its software device");
   }
   check(result, "creating the Vulkan instance");
 
@@ -169,7 +180,8 @@ PhysicalDevice Instance::choose(const std::string& choice) const {
   }
   if (all.empty()) {
     throw Error(ErrorKind::kDevice,
-                "no Vulkan device was found: install your GPU's driver, or mesa-vulkan-drivers for Mesa's drivers and "
+                "no Vulkan device was found: install your GPU's driver, or mesa-vulkan-drivers for Mesa's "
+                "drivers and "
                 "its software device");
   }
   std::string what;
@@ -177,8 +189,9 @@ PhysicalDevice Instance::choose(const std::string& choice) const {
     what += fmt::format("{}{}: {} ({})", what.empty() ? "" : "; ", device.info.index, device.info.name,
                         device.info.reason);
   }
-  throw Error(ErrorKind::kDevice, fmt::format("no usable Vulkan device{}: {}",
-                                              choice.empty() ? "" : fmt::format(" matches '{}'", choice), what));
+  throw Error(ErrorKind::kDevice,
+              fmt::format("no usable Vulkan device{}: {}",
+                          choice.empty() ? "" : fmt::format(" matches '{}'", choice), what));
 }
 
 }  // namespace caldera::vulkan

@@ -1,5 +1,5 @@
-// The little of VK_KHR_cooperative_matrix and VK_NV_cooperative_matrix2 that is needed to ask a device about them,
-// for Vulkan headers older than 1.3.255. Values from the Vulkan registry.
+// The little of VK_KHR_cooperative_matrix and VK_NV_cooperative_matrix2 that is needed to ask a device about
+// them, for Vulkan headers older than 1.3.255. Values from the Vulkan registry.
 #pragma once
 
 #include <vulkan/vulkan.h>
@@ -51,6 +51,6 @@ struct VkCooperativeMatrixPropertiesKHR {
   VkScopeKHR scope;
 };
 
-using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR = VkResult(VKAPI_PTR*)(VkPhysicalDevice, uint32_t*,
-                                                                                  VkCooperativeMatrixPropertiesKHR*);
+using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+    VkResult(VKAPI_PTR*)(VkPhysicalDevice, uint32_t*, VkCooperativeMatrixPropertiesKHR*);
 #endif

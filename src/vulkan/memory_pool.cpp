@@ -18,12 +18,17 @@ constexpr uint64_t kSmallChunk = uint64_t{32} << 20;
 /// Larger chunks gain nothing, and a refusal of a smaller one leaves less unused.
 constexpr uint64_t kLargeChunk = uint64_t{1} << 30;
 
-constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
+constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                                      VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                                       VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
 
-uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
 
-double gib(uint64_t bytes) { return static_cast<double>(bytes) / (1U << 30); }
+double gib(uint64_t bytes) {
+  return static_cast<double>(bytes) / (1U << 30);
+}
 
 /// MemAvailable of /proc/meminfo in bytes; a software device's heaps say less (or more) than there is.
 uint64_t available_ram() {
@@ -58,7 +63,9 @@ struct Chunk {
   std::map<uint64_t, uint64_t> free;  ///< offset to length, never touching each other
 };
 
-VkBuffer Allocation::buffer() const { return chunk_->buffer; }
+VkBuffer Allocation::buffer() const {
+  return chunk_->buffer;
+}
 
 Allocation& Allocation::operator=(Allocation&& other) noexcept {
   if (this != &other) {
@@ -79,9 +86,11 @@ void Allocation::release() {
   chunk_ = nullptr;
 }
 
-MemoryPool::MemoryPool(const PhysicalDevice& physical, VkDevice device, uint64_t limit, bool allow_host_visible)
+MemoryPool::MemoryPool(const PhysicalDevice& physical, VkDevice device, uint64_t limit,
+                       bool allow_host_visible)
     : physical_(physical), device_(device), limit_(limit), allow_host_visible_(allow_host_visible) {
-  max_chunk_ = std::min(physical.info.max_allocation_bytes, physical.info.max_buffer_bytes) / kAlignment * kAlignment;
+  max_chunk_ =
+      std::min(physical.info.max_allocation_bytes, physical.info.max_buffer_bytes) / kAlignment * kAlignment;
   VkResult result = VK_SUCCESS;
   VkBuffer probe = make_buffer(device, kAlignment, result);
   check(result, "creating a buffer");
@@ -108,7 +117,8 @@ std::vector<uint32_t> MemoryPool::candidate_types(Residency residency) const {
   uint64_t largest_local = 0;
   for (uint32_t i = 0; i < physical_.memory.memoryHeapCount; ++i) {
     const VkMemoryHeap& heap = physical_.memory.memoryHeaps[i];
-    if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0) largest_local = std::max(largest_local, heap.size);
+    if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
+      largest_local = std::max(largest_local, heap.size);
   }
   for (uint32_t i = 0; i < physical_.memory.memoryTypeCount; ++i) {
     if ((type_bits_ >> i & 1) == 0) continue;
@@ -186,8 +196,8 @@ Chunk* MemoryPool::add_chunk(uint32_t type, uint64_t bytes, Residency residency,
 }
 
 Allocation MemoryPool::carve(Chunk& chunk, uint64_t bytes, Purpose purpose) {
-  const auto place =
-      std::find_if(chunk.free.begin(), chunk.free.end(), [&](const auto& gap) { return gap.second >= bytes; });
+  const auto place = std::find_if(chunk.free.begin(), chunk.free.end(),
+                                  [&](const auto& gap) { return gap.second >= bytes; });
   if (place == chunk.free.end()) return {};
   const auto [offset, length] = *place;
   chunk.free.erase(place);
@@ -204,14 +214,17 @@ Allocation MemoryPool::carve(Chunk& chunk, uint64_t bytes, Purpose purpose) {
   return allocation;
 }
 
-Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose purpose, const std::string& what) {
+Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose purpose,
+                                const std::string& what) {
   const std::scoped_lock lock(mutex_);
   bytes = align_up(std::max<uint64_t>(bytes, 1), kAlignment);
   if (bytes > max_chunk_) {
-    throw Error(ErrorKind::kMemory,
-                fmt::format("{} needs {:.2f} GiB in one piece and the device grants at most {:.2f}: a smaller context "
-                            "or fewer sequences would do",
-                            what, gib(bytes), gib(max_chunk_)));
+    throw Error(
+        ErrorKind::kMemory,
+        fmt::format(
+            "{} needs {:.2f} GiB in one piece and the device grants at most {:.2f}: a smaller context "
+            "or fewer sequences would do",
+            what, gib(bytes), gib(max_chunk_)));
   }
   for (const auto& chunk : chunks_) {
     if (chunk->residency != residency) continue;
@@ -221,15 +234,16 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
     }
   }
 
-  const uint64_t planned = residency == Residency::kDevice && expected_ > 0 ? std::min(expected_, kLargeChunk)
-                                                                            : kSmallChunk;
+  const uint64_t planned =
+      residency == Residency::kDevice && expected_ > 0 ? std::min(expected_, kLargeChunk) : kSmallChunk;
   uint64_t wanted = std::min(std::max(bytes, align_up(planned, kAlignment)), max_chunk_);
   if (limit_ > 0 && reserved_ + wanted > limit_) wanted = bytes;
   if (limit_ > 0 && reserved_ + wanted > limit_) {
-    throw Error(ErrorKind::kMemory,
-                fmt::format("{} needs {:.3f} GiB more and {:.3f} of the memory limit of {:.3f} GiB are in use: raise "
-                            "--memory-limit, or take a smaller model or context",
-                            what, gib(bytes), gib(reserved_), gib(limit_)));
+    throw Error(
+        ErrorKind::kMemory,
+        fmt::format("{} needs {:.3f} GiB more and {:.3f} of the memory limit of {:.3f} GiB are in use: raise "
+                    "--memory-limit, or take a smaller model or context",
+                    what, gib(bytes), gib(reserved_), gib(limit_)));
   }
   // Ask for what was planned first, then for no more than is needed now, type by type.
   VkResult refusal = VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -241,10 +255,12 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
       return carve(*chunk, bytes, purpose);
     }
   }
-  throw Error(ErrorKind::kMemory,
-              fmt::format("{} needs {:.3f} GiB of device memory and {} refused it ({}), with {:.3f} GiB in use: take a "
-                          "smaller model or context, or close other programs",
-                          what, gib(bytes), physical_.info.name, result_name(refusal), gib(reserved_)));
+  throw Error(
+      ErrorKind::kMemory,
+      fmt::format(
+          "{} needs {:.3f} GiB of device memory and {} refused it ({}), with {:.3f} GiB in use: take a "
+          "smaller model or context, or close other programs",
+          what, gib(bytes), physical_.info.name, result_name(refusal), gib(reserved_)));
 }
 
 void MemoryPool::give_back(Allocation& allocation) {

@@ -58,8 +58,8 @@ class Allocation {
   Purpose purpose_ = Purpose::kActivations;
 };
 
-/// Chunks never exceed the device's allocation and buffer limits, whatever is asked of the pool as a whole. When
-/// one memory type refuses, the next that fits the residency is tried.
+/// Chunks never exceed the device's allocation and buffer limits, whatever is asked of the pool as a whole.
+/// When one memory type refuses, the next that fits the residency is tried.
 class MemoryPool {
  public:
   /// `limit`: most bytes to take from the driver, 0 for no limit of our own. `allow_host_visible` false keeps

@@ -12,11 +12,16 @@ namespace {
 
 std::string type_name(VkPhysicalDeviceType type) {
   switch (type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return "discrete";
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return "integrated";
-    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return "virtual";
-    case VK_PHYSICAL_DEVICE_TYPE_CPU: return "cpu";
-    default: return "other";
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      return "discrete";
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+      return "integrated";
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+      return "virtual";
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+      return "cpu";
+    default:
+      return "other";
   }
 }
 
@@ -27,19 +32,32 @@ std::string version_text(uint32_t version) {
 
 std::string component_name(VkComponentTypeKHR type) {
   switch (static_cast<uint32_t>(type)) {
-    case VK_COMPONENT_TYPE_FLOAT16_KHR: return "f16";
-    case VK_COMPONENT_TYPE_FLOAT32_KHR: return "f32";
-    case VK_COMPONENT_TYPE_FLOAT64_KHR: return "f64";
-    case VK_COMPONENT_TYPE_SINT8_KHR: return "s8";
-    case VK_COMPONENT_TYPE_SINT16_KHR: return "s16";
-    case VK_COMPONENT_TYPE_SINT32_KHR: return "s32";
-    case VK_COMPONENT_TYPE_UINT8_KHR: return "u8";
-    case VK_COMPONENT_TYPE_UINT16_KHR: return "u16";
-    case VK_COMPONENT_TYPE_UINT32_KHR: return "u32";
-    case 1000141000: return "bf16";
-    case 1000491002: return "e4m3";
-    case 1000491003: return "e5m2";
-    default: return fmt::format("type{}", static_cast<uint32_t>(type));
+    case VK_COMPONENT_TYPE_FLOAT16_KHR:
+      return "f16";
+    case VK_COMPONENT_TYPE_FLOAT32_KHR:
+      return "f32";
+    case VK_COMPONENT_TYPE_FLOAT64_KHR:
+      return "f64";
+    case VK_COMPONENT_TYPE_SINT8_KHR:
+      return "s8";
+    case VK_COMPONENT_TYPE_SINT16_KHR:
+      return "s16";
+    case VK_COMPONENT_TYPE_SINT32_KHR:
+      return "s32";
+    case VK_COMPONENT_TYPE_UINT8_KHR:
+      return "u8";
+    case VK_COMPONENT_TYPE_UINT16_KHR:
+      return "u16";
+    case VK_COMPONENT_TYPE_UINT32_KHR:
+      return "u32";
+    case 1000141000:
+      return "bf16";
+    case 1000491002:
+      return "e4m3";
+    case 1000491003:
+      return "e5m2";
+    default:
+      return fmt::format("type{}", static_cast<uint32_t>(type));
   }
 }
 
@@ -61,7 +79,8 @@ std::vector<std::string> matrix_shapes(VkInstance instance, VkPhysicalDevice han
   return names;
 }
 
-/// The queue family to compute on: one without graphics where there is one, so that the desktop is not held up.
+/// The queue family to compute on: one without graphics where there is one, so that the desktop is not held
+/// up.
 bool find_queue(VkPhysicalDevice handle, PhysicalDevice& device) {
   uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, nullptr);
@@ -130,7 +149,8 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
   info.max_shared_bytes = base.limits.maxComputeSharedMemorySize;
   info.max_workgroup_invocations = base.limits.maxComputeWorkGroupInvocations;
   if (base.apiVersion < VK_API_VERSION_1_3) {
-    info.reason = fmt::format("its driver offers Vulkan {} and Caldera needs 1.3: update the driver", info.api_version);
+    info.reason =
+        fmt::format("its driver offers Vulkan {} and Caldera needs 1.3: update the driver", info.api_version);
     return device;
   }
 
@@ -164,8 +184,8 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
   info.max_subgroup_size = p13.maxSubgroupSize;
   info.float16 = f12.shaderFloat16 == VK_TRUE;
   info.int8 = f12.shaderInt8 == VK_TRUE;
-  info.integer_dot_product = f13.shaderIntegerDotProduct == VK_TRUE &&
-                             p13.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
+  info.integer_dot_product =
+      f13.shaderIntegerDotProduct == VK_TRUE && p13.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
   info.memory_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   info.host_import = host_import;
   device.host_import_alignment = host_import ? import.minImportedHostPointerAlignment : 0;
@@ -190,7 +210,8 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
 }
 
 void update_budgets(PhysicalDevice& device) {
-  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
   const bool has_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (has_budget) memory.pNext = &budget;

@@ -5,7 +5,8 @@
 
 namespace caldera::vulkan {
 
-/// Reads properties, features, heaps and limits. Never fails: a device that cannot be used says so in `info.reason`.
+/// Reads properties, features, heaps and limits. Never fails: a device that cannot be used says so in
+/// `info.reason`.
 PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle);
 
 /// Fresh budgets of the heaps; unchanged where VK_EXT_memory_budget is missing.

@@ -50,12 +50,14 @@ PipelineStore::PipelineStore(Device& device, std::filesystem::path cache_folder)
 }
 
 PipelineStore::~PipelineStore() {
-  for (const auto& [key, pipeline] : pipelines_) vkDestroyPipeline(device_.handle(), pipeline.handle, nullptr);
+  for (const auto& [key, pipeline] : pipelines_)
+    vkDestroyPipeline(device_.handle(), pipeline.handle, nullptr);
   vkDestroyPipelineLayout(device_.handle(), layout_, nullptr);
   vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
 }
 
-const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_t> constants, uint32_t subgroup_size) {
+const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_t> constants,
+                                   uint32_t subgroup_size) {
   Key key{shader.code.data(), {constants.begin(), constants.end()}, subgroup_size};
   if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second;
 
@@ -92,7 +94,8 @@ const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_
   Pipeline pipeline;
   pipeline.layout = layout_;
   pipeline.name = shader.name;
-  const VkResult result = vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline.handle);
+  const VkResult result =
+      vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline.handle);
   vkDestroyShaderModule(device_.handle(), module, nullptr);
   check(result, fmt::format("compiling the kernel {}", shader.name));
   return pipelines_.emplace(std::move(key), std::move(pipeline)).first->second;
@@ -101,7 +104,9 @@ const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_
 void PipelineStore::save() {
   if (cache_file_.empty()) return;
   size_t bytes = 0;
-  if (vkGetPipelineCacheData(device_.handle(), cache_, &bytes, nullptr) != VK_SUCCESS || bytes <= saved_bytes_) return;
+  if (vkGetPipelineCacheData(device_.handle(), cache_, &bytes, nullptr) != VK_SUCCESS ||
+      bytes <= saved_bytes_)
+    return;
   std::vector<char> data(bytes);
   if (vkGetPipelineCacheData(device_.handle(), cache_, &bytes, data.data()) != VK_SUCCESS) return;
   std::error_code ignored;

@@ -1,4 +1,5 @@
-// Compute pipelines, made once from SPIR-V and specialization constants, with the driver's cache kept on disk.
+// Compute pipelines, made once from SPIR-V and specialization constants, with the driver's cache kept on
+// disk.
 #pragma once
 
 #include <vulkan/vulkan.h>
@@ -39,8 +40,8 @@ class PipelineStore {
   PipelineStore(const PipelineStore&) = delete;
   PipelineStore& operator=(const PipelineStore&) = delete;
 
-  /// The pipeline of `shader` with constant_id 0, 1, ... set to `constants`. `subgroup_size` asks for exactly that
-  /// size, with full subgroups, where the device can promise it; 0 leaves it to the driver.
+  /// The pipeline of `shader` with constant_id 0, 1, ... set to `constants`. `subgroup_size` asks for exactly
+  /// that size, with full subgroups, where the device can promise it; 0 leaves it to the driver.
   const Pipeline& get(const Shader& shader, std::span<const uint32_t> constants, uint32_t subgroup_size);
 
   /// Writes the driver's cache to disk if it grew. Failure to write is not an error.

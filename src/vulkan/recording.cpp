@@ -30,7 +30,8 @@ Recording::Recording(Device& device) : device_(&device) {
 }
 
 Recording::~Recording() {
-  if (buffer_ != VK_NULL_HANDLE) vkFreeCommandBuffers(device_->handle(), device_->command_pool(), 1, &buffer_);
+  if (buffer_ != VK_NULL_HANDLE)
+    vkFreeCommandBuffers(device_->handle(), device_->command_pool(), 1, &buffer_);
 }
 
 Recording::Recording(Recording&& other) noexcept
@@ -72,8 +73,9 @@ void Recording::dispatch(const Pipeline& pipeline, std::span<const std::byte> co
 }
 
 void Recording::finish() {
-  barrier(VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
-          VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
+  barrier(
+      VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
+      VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
   check(vkEndCommandBuffer(buffer_), "recording commands");
 }
 

@@ -1,4 +1,5 @@
-// A command buffer recorded once and submitted many times, with barriers placed from what each dispatch touches.
+// A command buffer recorded once and submitted many times, with barriers placed from what each dispatch
+// touches.
 #pragma once
 
 #include <vulkan/vulkan.h>
@@ -29,9 +30,10 @@ struct RecordingShape {
   uint32_t barriers = 0;
 };
 
-/// Records compute work. A barrier is placed before a dispatch exactly when it touches what an earlier dispatch
-/// since the last barrier wrote, or writes what one of them read. Recordings follow each other safely: each begins
-/// with a barrier against everything before it, and ends by making its results visible to the host.
+/// Records compute work. A barrier is placed before a dispatch exactly when it touches what an earlier
+/// dispatch since the last barrier wrote, or writes what one of them read. Recordings follow each other
+/// safely: each begins with a barrier against everything before it, and ends by making its results visible to
+/// the host.
 class Recording {
  public:
   explicit Recording(Device& device);
@@ -40,8 +42,8 @@ class Recording {
   Recording& operator=(Recording&&) = delete;
 
   /// `constants` at most kMaxConstantBytes. Ranges that no dispatch ever writes (weights) need not be listed.
-  void dispatch(const Pipeline& pipeline, std::span<const std::byte> constants, std::array<uint32_t, 3> groups,
-                std::span<const Range> reads, std::span<const Range> writes);
+  void dispatch(const Pipeline& pipeline, std::span<const std::byte> constants,
+                std::array<uint32_t, 3> groups, std::span<const Range> reads, std::span<const Range> writes);
 
   /// Ends recording; after it the buffer may be submitted any number of times, also while still running.
   void finish();

@@ -17,6 +17,17 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer WriteWords2 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer WriteFloats { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer WriteFloats4 { vec4 v[]; };
 
+// Mesa's software device loads component by component, lane by lane: of the same bytes in 64-bit components it makes
+// half as many loads. On GPUs the two are the same instruction.
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Words64 { uint64_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Words64x2 { u64vec2 v[]; };
+
+uvec4 load_words4(uint64_t address, uint index) {
+  const u64vec2 words = Words64x2(address).v[index];
+  return uvec4(unpackUint2x32(words.x), unpackUint2x32(words.y));
+}
+vec4 load_floats4(uint64_t address, uint index) { return uintBitsToFloat(load_words4(address, index)); }
+
 /// One token of a batch.
 struct Entry {
   uint token;

@@ -18,7 +18,7 @@ const uint ROWS = TILES * SUBGROUP;
 
 layout(push_constant) uniform Constants {
   uint64_t weights;
-  Floats4 x;
+  uint64_t x;
   WriteFloats result;
   Floats bias;
   Batch batch;
@@ -49,7 +49,7 @@ void main() {
     vec4 value[COLS][4];
     [[unroll]] for (uint c = 0; c < COLS; ++c) {
       const uint from = min(column[c], count - 1) * (x_stride / 4) + g * 4;
-      [[unroll]] for (uint i = 0; i < 4; ++i) value[c][i] = x.v[from + i];
+      [[unroll]] for (uint i = 0; i < 4; ++i) value[c][i] = load_floats4(x, from + i);
     }
     [[unroll]] for (uint tile = 0; tile < TILES; ++tile) {
       float q[16];

@@ -1,8 +1,8 @@
 #version 460
-// Matrix times 1 to 8 vectors in one read of the weights: out[c][r] = sum over k of weights[r][k] x[c][k] (+ bias[r]).
+// Matrix times COLS vectors in one read of the weights: out[c][r] = sum over k of weights[r][k] x[c][k] (+ bias[r]).
 // A subgroup computes ROWS rows; its lanes share the columns of the matrix in groups of 16.
 // weights (rows, columns) in FORMAT; x (c, x_stride) f32; out (c, out_stride) f32; bias (rows) f32.
-// Groups: (rows / (ROWS * subgroups in a workgroup)).
+// Groups: (rows / (ROWS * subgroups in a workgroup), vectors / COLS).
 #include "common.glsl"
 #include "weights.glsl"
 #include "epilogue.glsl"
@@ -16,7 +16,7 @@ layout(constant_id = 6) const uint COUNT = 0;
 
 layout(push_constant) uniform Constants {
   uint64_t weights;
-  Floats4 x;
+  uint64_t x;
   WriteFloats result;
   Floats bias;
   Batch batch;
@@ -30,7 +30,8 @@ layout(push_constant) uniform Constants {
 
 void main() {
   const uint count = column_count(batch, COUNT);
-  if (count == 0) return;
+  const uint first_column = gl_WorkGroupID.y * COLS;
+  if (first_column >= count) return;
   const uint lane = gl_SubgroupInvocationID;
   const uint first = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * ROWS;
   if (first >= rows) return;
@@ -45,7 +46,7 @@ void main() {
     vec4 value[COLS][4];
     float total[COLS];  // an offset times the sum of the inputs is the sum of offset times input
     [[unroll]] for (uint c = 0; c < COLS; ++c) {
-      [[unroll]] for (uint i = 0; i < 4; ++i) value[c][i] = x.v[c * (x_stride / 4) + g * 4 + i];
+      [[unroll]] for (uint i = 0; i < 4; ++i) value[c][i] = load_floats4(x, (first_column + c) * (x_stride / 4) + g * 4 + i);
       total[c] = dot(value[c][0] + value[c][1] + value[c][2] + value[c][3], vec4(1));
     }
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
@@ -66,8 +67,8 @@ void main() {
     }
     const uint step = EPILOGUE == kSwiGlu ? 2 : 1;
     [[unroll]] for (uint r = 0; r < ROWS; r += step) {
-      const uint target = c * out_stride + (first + r) / step;
-      if (lane == (r / step) % SUBGROUP && first + r < rows && c < count) {
+      const uint target = (first_column + c) * out_stride + (first + r) / step;
+      if (lane == (r / step) % SUBGROUP && first + r < rows && first_column + c < count) {
         if (EPILOGUE == kSwiGlu) {
           result.v[target] = silu(sums[r][c]) * sums[r + step - 1][c];
         } else if (EPILOGUE == kAdd) {

@@ -14,7 +14,7 @@ void expand_codes(uvec4 codes, out float q[16]) {
 
 /// The 16 four-bit codes of a group as bytes of four words.
 uvec4 nibbles_at(uint64_t plane, uint group) {
-  const uvec2 w = Words2(plane).v[group];
+  const uvec2 w = unpackUint2x32(Words64(plane).v[group]);
   return uvec4(w.x, w.x >> 4, w.y, w.y >> 4) & 0x0F0F0F0Fu;
 }
 

@@ -1,7 +1,7 @@
 // F16: plane 0 values, two a word.
 void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
   [[unroll]] for (uint i = 0; i < 2; ++i) {
-    const uvec4 words = Words4(row).v[2 * group + i];
+    const uvec4 words = load_words4(row, 2 * group + i);
     [[unroll]] for (uint j = 0; j < 4; ++j) {
       const vec2 pair = unpackHalf2x16(words[j]);
       q[8 * i + 2 * j] = pair.x;

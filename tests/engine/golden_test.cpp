@@ -1,0 +1,120 @@
+// SmolLM2 against transformers in float32 on the dequantized weights: distributions and greedy continuations.
+// tests/data/model/README.md says how the references were made and what their files hold.
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "engine/divergence.hpp"
+#include "engine/models.hpp"
+
+namespace caldera::test {
+namespace {
+
+/// Reads little-endian fields from a file held in memory.
+class Fields {
+ public:
+  explicit Fields(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    bytes_.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  std::string text(size_t length) {
+    at_ += length;
+    return {bytes_.data() + at_ - length, length};
+  }
+  template <class T>
+  std::vector<T> read(size_t count) {
+    std::vector<T> values(count);
+    std::memcpy(values.data(), bytes_.data() + at_, count * sizeof(T));
+    at_ += count * sizeof(T);
+    return values;
+  }
+
+ private:
+  std::vector<char> bytes_;
+  size_t at_ = 0;
+};
+
+TEST(Golden, DistributionsDivergeByLessThanOneThousandth) {
+  Fields fields(data("smollm2_kl.bin"));
+  ASSERT_EQ(fields.text(8), "CALDKL01");
+  const auto head = fields.read<uint32_t>(3);
+  const size_t positions = head[0];
+  const size_t kept = head[1];
+  ASSERT_GE(positions, 512U);
+  const auto ids = fields.read<int32_t>(positions);
+
+  const auto& model = shared_smollm2();
+  Session session(model);
+  const std::vector<float> logits = session.logits_of_each(ids);
+  const size_t vocabulary = model->info().vocabulary;
+  ASSERT_EQ(vocabulary, head[2]);
+
+  double total = 0;
+  double worst = 0;
+  for (size_t p = 0; p < positions; ++p) {
+    const auto tokens = fields.read<uint32_t>(kept);
+    const auto log_p = fields.read<float>(kept);
+    const float log_rest = fields.read<float>(1)[0];
+    std::vector<double> log_q = log_softmax(std::span(logits).subspan(p * vocabulary, vocabulary));
+    double kl = 0;
+    for (size_t i = 0; i < kept; ++i) {
+      kl += std::exp(static_cast<double>(log_p[i])) * (log_p[i] - log_q[tokens[i]]);
+      log_q[tokens[i]] = -INFINITY;
+    }
+    double rest = 0;
+    for (const double q : log_q) rest += std::exp(q);
+    kl += std::exp(static_cast<double>(log_rest)) * (log_rest - std::log(rest));
+    total += kl;
+    worst = std::max(worst, kl);
+  }
+  const double mean = total / static_cast<double>(positions);
+  std::printf("mean KL divergence %.3g over %zu tokens, worst %.3g\n", mean, positions, worst);
+  EXPECT_LE(mean, 1e-3);
+  expect_valid(*model);
+}
+
+TEST(Golden, LogitsAreThoseOfTheReference) {
+  Fields kl(data("smollm2_kl.bin"));
+  kl.text(8);
+  const auto ids = kl.read<int32_t>(kl.read<uint32_t>(3)[0]);
+  Fields fields(data("smollm2_logits.bin"));
+  ASSERT_EQ(fields.text(8), "CALDLG01");
+  const auto head = fields.read<uint32_t>(2);
+  const auto positions = fields.read<uint32_t>(head[0]);
+  const auto& model = shared_smollm2();
+  Session session(model);
+  for (const uint32_t position : positions) {
+    if (position > 300) break;  // the longest is covered by the divergence above
+    session.assign(std::span(ids).first(position + 1));
+    const std::vector<float> ours = session.logits();
+    EXPECT_LT(divergence(fields.read<float>(head[1]), ours), 1e-3) << "position " << position;
+  }
+}
+
+TEST(Golden, GreedyContinuationsAreTheSame) {
+  const nlohmann::json golden = nlohmann::json::parse(std::ifstream(data("smollm2_greedy.json")));
+  const auto& model = shared_smollm2();
+  ASSERT_GE(golden["prompts"].size(), 5U);
+  for (const nlohmann::json& prompt : golden["prompts"]) {
+    const std::vector<Token> expected = prompt["continuation"];
+    ASSERT_GE(expected.size(), 64U);
+    std::vector<Message> messages;
+    for (const nlohmann::json& message : prompt["messages"])
+      messages.push_back({message["role"], message["content"]});
+    const std::string text = model->apply_chat_template(messages);
+    EXPECT_EQ(text, prompt["prompt"].get<std::string>());
+    const std::vector<Token> ids = model->tokenize(text, true, true);
+    EXPECT_EQ(ids, prompt["ids"].get<std::vector<Token>>());
+    Session session(model);
+    session.append(ids);
+    const Generation answer = session.generate(greedy(static_cast<uint32_t>(expected.size())));
+    EXPECT_EQ(answer.tokens, expected) << prompt["name"];
+  }
+  expect_valid(*model);
+}
+
+}  // namespace
+}  // namespace caldera::test
