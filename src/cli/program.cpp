@@ -32,6 +32,7 @@ int parse_and_run(int argc, char** argv) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.footer(
       "'caldera COMMAND --help' explains a command, 'caldera help exit-codes' what the program returns.");
+  app.option_defaults()->take_last();  // an option given twice: as in other programs, the later one counts
   Action action;
   for (const Command& command : commands()) {
     command.declare(*app.add_subcommand(command.name, command.summary), action);

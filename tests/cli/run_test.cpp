@@ -70,6 +70,14 @@ TEST_F(Run, JsonHoldsEverything) {
   EXPECT_EQ(json.at("memory").at("weights"), 94 << 20);
 }
 
+TEST_F(Run, OptionsGivenTwice) {
+  EXPECT_EQ(nlohmann::json::parse(ask({"hello", "--json", "--seed", "5", "--seed", "6"}).out).at("seed"), 6);
+  for (const char* prompt : {"xxa", "xxb"}) {
+    const Result result = ask({"--json", "--stop", "xa", "--stop", "xb", prompt});
+    EXPECT_EQ(nlohmann::json::parse(result.out).at("reason"), "stop") << result.out;
+  }
+}
+
 TEST_F(Run, TheSameSeedGivesTheSameText) {
   const auto text = [&](const char* seed) {
     return run(kProgram, {"run", model_, "hello", "--seed", seed}).out;

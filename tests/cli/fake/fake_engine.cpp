@@ -8,6 +8,7 @@
 // or with a positive temperature letters drawn from the seed.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -188,6 +189,11 @@ Generation Session::generate(const GenerateOptions& options) {
     out.tokens.push_back(self.tokens.back());
     out.text += c;
     out.decode_seconds += 0.01;
+    const auto ends = [&](const std::string& stop) { return out.text.ends_with(stop); };
+    if (std::ranges::any_of(options.stop, ends)) {
+      out.reason = StopReason::kStopString;
+      break;
+    }
     if (options.on_text && !options.on_text(std::string_view(&c, 1))) {
       out.reason = StopReason::kCancelled;
       break;
