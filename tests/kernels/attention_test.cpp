@@ -130,7 +130,11 @@ const std::vector<Case> kSharing{{.heads = 3, .kv_heads = 3},
                                  {.heads = 8, .kv_heads = 2},
                                  {.heads = 14, .kv_heads = 2},
                                  {.heads = 8, .kv_heads = 1}};
-const std::vector<Case> kHeads{{.head = 32}, {.head = 80}, {.head = 96}, {.head = 128}, {.head = 256}};
+/// The largest heads are not shared, and not tried with several tokens at once by a software device: its
+/// compiler takes a minute and more for what is then unrolled.
+const std::vector<Case> kHeads{
+    {.head = 32}, {.head = 80}, {.head = 96}, {.heads = 2, .head = 128}, {.heads = 2, .head = 256}};
+constexpr uint32_t kMostSoftwarePromptHead = 80;
 
 TEST(AttentionTest, DecodesWithEverySharing) {
   for (const Case& c : kSharing) check_decode(c);
@@ -165,7 +169,10 @@ TEST(AttentionTest, ReadsPromptsWithEverySharing) {
 }
 
 TEST(AttentionTest, ReadsPromptsWithEveryHeadSize) {
-  for (const Case& c : kHeads) check_prefill(c, 60, 10, 12);
+  const bool software = test::device().physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  for (const Case& c : kHeads) {
+    if (!software || c.head <= kMostSoftwarePromptHead) check_prefill(c, 60, 10, 12);
+  }
 }
 
 TEST(AttentionTest, ReadsPromptsOfEveryLength) {
