@@ -217,7 +217,6 @@ Allocation MemoryPool::carve(Chunk& chunk, uint64_t bytes, Purpose purpose) {
 Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose purpose,
                                 const std::string& what) {
   const std::scoped_lock lock(mutex_);
-  bytes = align_up(std::max<uint64_t>(bytes, 1), kAlignment);
   if (bytes > max_chunk_) {
     throw Error(
         ErrorKind::kMemory,
@@ -226,6 +225,7 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
             "or fewer sequences would do",
             what, gib(bytes), gib(max_chunk_)));
   }
+  bytes = align_up(std::max<uint64_t>(bytes, 1), kAlignment);
   for (const auto& chunk : chunks_) {
     if (chunk->residency != residency) continue;
     if (Allocation allocation = carve(*chunk, bytes, purpose)) {
