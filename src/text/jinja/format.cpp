@@ -196,12 +196,10 @@ void append_field(TextBuilder& out, const Value& value, std::string_view spec_te
   if (spec_text.empty()) return append_str(out, value);
   Runtime& runtime = out.runtime();
   FormatSpec spec = parse_spec(runtime, spec_text);
-  const bool number = value.as_number().has_value() && !(value.is_bool() && spec.type == 0);
-  if (number && spec.type != 's') return append_padded(out, format_number(runtime, value, spec), spec, true);
-  if (value.as_number() || (spec.type != 0 && spec.type != 's')) {
-    if (!value.is_bool()) runtime.fail(std::string("unknown format code '") + spec.type + "'");
+  if (value.as_number()) return append_padded(out, format_number(runtime, value, spec), spec, true);
+  if (!value.is_string() || (spec.type != 0 && spec.type != 's')) {
+    runtime.fail("a format specifier does not fit a value of type '" + value.type_name() + "'");
   }
-  if (!value.is_string() && !value.is_bool()) runtime.fail("a format specifier needs a number or a string");
   if (spec.align == '=') spec.align = '<';
   append_padded(out, truncated(to_text(runtime, value), spec.precision), spec, false);
 }

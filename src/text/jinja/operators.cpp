@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "text/jinja/format.hpp"
+#include "text/jinja/html.hpp"
 #include "text/jinja/text_search.hpp"
 
 namespace caldera::text::jinja {
@@ -245,8 +246,15 @@ Value binary(Runtime& runtime, BinaryOperator op, const Value& a, const Value& b
   if (a.as_index() && b.as_index()) return integer_binary(runtime, op, *a.as_index(), *b.as_index());
   if (a.as_number() && b.as_number()) return float_binary(runtime, op, *a.as_number(), *b.as_number());
   if (op == BinaryOperator::kAdd && a.is_string() && b.is_string()) {
-    runtime.charge_text(a.text().size() + b.text().size());
-    return runtime.make_string(a.text() + b.text());
+    // Adding to escaped text escapes the other part, even where nothing else is escaped on its own.
+    const bool markup = a.string().markup || b.string().markup;
+    const auto part = [&](const String& string) {
+      return markup && !string.markup ? escape_html(runtime, string.text) : string.text;
+    };
+    TextBuilder out(runtime);
+    out.append(part(a.string()));
+    out.append(part(b.string()));
+    return runtime.make_string(out.take(), markup);
   }
   if (op == BinaryOperator::kAdd && is_repeatable(a) && is_repeatable(b) && !a.is_string() &&
       !b.is_string() && a.list().kind == b.list().kind) {

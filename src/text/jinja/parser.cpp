@@ -86,7 +86,9 @@ class StatementParser : public ExpressionParser {
     } else if (tag.text == "generation") {
       add(With{{}, parse_block("endgeneration")});
     } else if (tag.text == "print") {
-      add(Print{parse_tuple()});
+      do {
+        add(Print{parse_expression()});
+      } while (skip_operator(","));
     } else if (tag.text == "do") {
       add(Do{parse_tuple()});
     } else if (tag.text == "break" || tag.text == "continue") {

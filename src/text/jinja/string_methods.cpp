@@ -39,7 +39,7 @@ std::vector<std::string_view> split_spaces(std::string_view text, int64_t splits
   text = strip(text, nullptr, !from_right, from_right);
   while (!text.empty()) {
     if (splits == 0) {
-      pieces.push_back(strip(text, nullptr, from_right, !from_right));
+      pieces.push_back(text);
       break;
     }
     --splits;
