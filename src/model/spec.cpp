@@ -141,9 +141,9 @@ ModelSpec read_spec(const gguf::File& file) {
   if (reader.optional("attention.value_length", head, 1, 65536) != head) {
     throw Error(ErrorKind::kUnsupported, "keys and values of different lengths are not supported");
   }
-  if (head % 8 != 0) {
+  if (head % 8 != 0 || head < 8 || head > 256) {  // where no key_length says it, the width may say anything
     throw Error(ErrorKind::kUnsupported,
-                fmt::format("heads of {} dimensions are not supported: multiples of 8 are", head));
+                fmt::format("heads of {} dimensions are not supported: multiples of 8 up to 256 are", head));
   }
   const uint32_t window = reader.optional("attention.sliding_window", 0, 0, UINT32_MAX);
   for (uint32_t i = 0; i < layers; ++i) {
