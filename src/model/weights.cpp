@@ -18,6 +18,15 @@ constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 /// How the rows of several tensors become the rows of one matrix.
 enum class Order { kConcatenated, kInterleaved };
 
+/// The layout of a tensor's rows. Errors: kUnsupported, naming the tensor.
+quant::RowLayout layout_of(const gguf::Tensor& tensor) {
+  try {
+    return quant::row_layout(tensor.format(), tensor.columns());
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("tensor {}: {}", tensor.name, error.what()));
+  }
+}
+
 class Loader {
  public:
   Loader(const gguf::File& file, vulkan::Device& device, const LoadCallback& progress)
@@ -50,11 +59,7 @@ class Loader {
     uint64_t rows = 0;
     for (const gguf::Tensor* tensor : tensors) rows += tensor->rows();
     matrix.rows = static_cast<uint32_t>(rows);
-    try {
-      matrix.layout = quant::row_layout(matrix.format, matrix.columns);
-    } catch (const Error& error) {
-      throw Error(error.kind(), fmt::format("tensor {}: {}", tensors[0]->name, error.what()));
-    }
+    matrix.layout = layout_of(*tensors[0]);
     // As many segments as the largest allocation asks for; an even number of rows keeps gate and up together.
     const uint64_t most_rows =
         std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
@@ -223,10 +228,8 @@ LayerWeights load_layer(Loader& loader, const ModelSpec& spec, uint32_t index) {
 uint64_t expected_bytes(const gguf::File& file) {
   uint64_t bytes = 0;
   for (const gguf::Tensor& tensor : file.tensors()) {
-    bytes += tensor.shape.size() == 1
-                 ? (tensor.columns() * sizeof(float) + 255) / 256 * 256
-                 : (quant::row_layout(tensor.format(), tensor.columns()).row_bytes * tensor.rows() + 255) /
-                       256 * 256;
+    bytes += tensor.shape.size() == 1 ? (tensor.columns() * sizeof(float) + 255) / 256 * 256
+                                      : (layout_of(tensor).row_bytes * tensor.rows() + 255) / 256 * 256;
   }
   return bytes;
 }
