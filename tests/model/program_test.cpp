@@ -1,0 +1,74 @@
+// Programs: how many operations a model becomes, and how they share memory.
+#include "model/program.hpp"
+
+#include <gtest/gtest.h>
+
+#include "kernels/state.hpp"
+#include "model/tiny_model.hpp"
+#include "support/device.hpp"
+
+namespace caldera::model {
+namespace {
+
+constexpr ProgramLimits kLimits{.tokens = 16, .outputs = 4, .decode_tokens = 4, .context = 512};
+
+/// Counts operations of each kind, in the order of the variant.
+std::vector<size_t> kinds(const std::vector<Operation>& operations) {
+  std::vector<size_t> counts(std::variant_size_v<Operation>);
+  for (const Operation& operation : operations) ++counts[operation.index()];
+  return counts;
+}
+
+TEST(ProgramTest, ALayerIsEightOperations) {
+  const gguf::File file = TinyModel().open();
+  const ModelSpec spec = read_spec(file);
+  const Weights weights = load_weights(file, spec, test::device(), {});
+  const Program program(spec, weights, kLimits, {}, test::device());
+  // Embedding; and twice norm, QKV, rope, attention, output, norm, gate and up, down.
+  EXPECT_EQ(program.body().size(), 1U + 2 * 8);
+  // Embed, Norm, Product, Rope, Attention, SwiGlu, Sample.
+  EXPECT_EQ(kinds(program.body()), (std::vector<size_t>{1, 4, 8, 2, 2, 0, 0}));
+  EXPECT_EQ(kinds(program.head()), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0}));
+  EXPECT_EQ(kinds(program.sampling()), (std::vector<size_t>{0, 0, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(program.page_bytes(), 2U * 2 * 2 * kernels::kPageTokens * 16 * 2);
+  EXPECT_GE(program.logits().bytes(), 4U * 48 * sizeof(float));
+}
+
+TEST(ProgramTest, MixedFormatsCostOperations) {
+  TinyModel tiny;
+  tiny.tensors["blk.0.attn_v.weight"].format = Format::kQ8_0;
+  tiny.tensors["blk.1.ffn_gate.weight"].format = Format::kF16;
+  const gguf::File file = tiny.open();
+  const ModelSpec spec = read_spec(file);
+  const Weights weights = load_weights(file, spec, test::device(), {});
+  const Program program(spec, weights, kLimits, {}, test::device());
+  EXPECT_EQ(kinds(program.body()), (std::vector<size_t>{1, 4, 8 + 2 + 1, 2, 2, 1, 0}));
+}
+
+TEST(ProgramTest, LayersHaveTheirOwnPartsOfAPage) {
+  TinyModel tiny;
+  tiny.key("attention.head_count_kv", std::vector<int32_t>{1, 4});
+  for (const char* name : {"attn_k.weight", "attn_v.weight"}) {
+    tiny.tensors[std::string("blk.0.") + name].shape = {64, 16};
+    tiny.tensors[std::string("blk.1.") + name].shape = {64, 64};
+  }
+  const gguf::File file = tiny.open();
+  const ModelSpec spec = read_spec(file);
+  const Weights weights = load_weights(file, spec, test::device(), {});
+  const Program program(spec, weights, kLimits, {}, test::device());
+  uint64_t expected = 0;
+  uint32_t layer = 0;
+  for (const Operation& operation : program.body()) {
+    const auto* attention = std::get_if<kernels::Attention>(&operation);
+    if (attention == nullptr) continue;
+    const uint32_t keys = (layer == 0 ? 1 : 4) * kernels::kPageTokens * 16 * 2;
+    EXPECT_EQ(attention->shape.layer_offset, expected);
+    EXPECT_EQ(attention->shape.v_offset, keys);
+    expected += 2 * keys;
+    ++layer;
+  }
+  EXPECT_EQ(program.page_bytes(), expected);
+}
+
+}  // namespace
+}  // namespace caldera::model
