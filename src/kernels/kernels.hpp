@@ -125,7 +125,7 @@ struct Sample {
 };
 
 /// Parts that attention of one token may be split into.
-inline constexpr uint32_t kMaxSplits = 16;
+inline constexpr uint32_t kMaxSplits = 64;
 /// Columns up to which products read the weights once for all of them.
 inline constexpr uint32_t kMaxVectorColumns = 8;
 

@@ -73,6 +73,7 @@ struct Q2_K {
   static size_t byte(size_t i) { return i / 128 * 32 + i % 32; }
   static size_t shift(size_t i) { return i % 128 / 32 * 2; }
   static int code(const Block& block, size_t i) { return block.qs[byte(i)] >> shift(i) & 3; }
+  static int stored_code(const Block& block, size_t i) { return code(block, i); }
 
   static void put_scale(Block& block, size_t s, int scale, int minimum) {
     block.scales[s] = static_cast<uint8_t>(scale | minimum << 4);
@@ -120,7 +121,10 @@ struct Nibbles {
   static constexpr int kMaxCode = kFifthBit ? 31 : 15;
   static constexpr int kMaxScale = 63;
 
+  static constexpr size_t kSubBlocks = kBlock / kSub;
+
   static int scale(const Block& block, size_t s) { return block.scales.scale(s); }
+  static int stored_scale(const Block& block, size_t s) { return scale(block, s); }
   static int minimum(const Block& block, size_t s) { return block.scales.minimum(s); }
   static size_t byte(size_t i) { return i / 64 * 32 + i % 32; }
   static size_t shift(size_t i) { return i % 64 / 32 * 4; }
@@ -129,6 +133,8 @@ struct Nibbles {
     if constexpr (kFifthBit) code |= (block.qh[i % 32] >> (i / 32) & 1) << 4;
     return code;
   }
+
+  static int stored_code(const Block& block, size_t i) { return code(block, i); }
 
   static void put_scale(Block& block, size_t s, int scale, int minimum) {
     block.scales.put(s, scale, minimum);

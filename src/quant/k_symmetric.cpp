@@ -62,6 +62,8 @@ struct Q3_K {
     const int high = block.scales[8 + s % 4] >> (s / 4 * 2) & 3;
     return (low | high << 4) - 32;
   }
+  static constexpr size_t kSubBlocks = kSubs;
+  static int stored_scale(const Block& block, size_t s) { return scale(block, s) + 32; }
   static size_t byte(size_t i) { return i / 128 * 32 + i % 32; }
   static size_t shift(size_t i) { return i % 128 / 32 * 2; }
   static int code(const Block& block, size_t i) {
@@ -69,6 +71,8 @@ struct Q3_K {
     const int high = block.hmask[i % 32] >> (i / 32) & 1;
     return (low | high << 2) - kMiddle;
   }
+
+  static int stored_code(const Block& block, size_t i) { return code(block, i) + kMiddle; }
 
   static void put_scale(Block& block, size_t s, int scale) {
     const int stored = scale + 32;
@@ -111,6 +115,8 @@ struct Q6_K {
     const int high = block.qh[high_byte(i)] >> high_shift(i) & 3;
     return (low | high << 4) - kMiddle;
   }
+
+  static int stored_code(const Block& block, size_t i) { return code(block, i) + kMiddle; }
 
   static void put_scale(Block& block, size_t s, int scale) { block.scales[s] = static_cast<uint8_t>(scale); }
   static void put_code(Block& block, size_t i, int code) {

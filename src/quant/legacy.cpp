@@ -51,6 +51,8 @@ struct Symmetric {
   static constexpr size_t kElements = kBlock;
   static constexpr int kMiddle = (Codes::kMax + 1) / 2;
 
+  static int stored_code(const Block& block, size_t i) { return block.codes.get(i); }
+
   template <class Real>
   static void decode(const Block& block, Real* out) {
     const Real d = load_f16(block.d);
@@ -76,6 +78,8 @@ struct Affine {
     Codes codes;
   };
   static constexpr size_t kElements = kBlock;
+
+  static int stored_code(const Block& block, size_t i) { return block.codes.get(i); }
 
   template <class Real>
   static void decode(const Block& block, Real* out) {
@@ -110,6 +114,8 @@ struct Q8_0 {
     uint8_t qs[kBlock];
   };
   static constexpr size_t kElements = kBlock;
+
+  static int stored_code(const Block& block, size_t i) { return block.qs[i] ^ 0x80; }
 
   template <class Real>
   static void decode(const Block& block, Real* out) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "caldera/error.hpp"
+#include "quant/codec.hpp"
 
 namespace caldera::quant {
 namespace {
@@ -40,80 +41,6 @@ const PlaneTable& planes_of(Format format) {
 }
 
 using Bytes = const uint8_t*;
-
-uint32_t pick(Bytes bytes, uint32_t byte, uint32_t shift, uint32_t mask) {
-  return bytes[byte] >> shift & mask;
-}
-
-// Codes of one block in the file's order, middles added, `out` one byte a weight. The files' layouts are
-// those of https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h; `block` points at the block's
-// first byte.
-
-void codes_4(Bytes qs, uint8_t* out) {
-  for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>(pick(qs, i % 16, i / 16 * 4, 15));
-}
-
-void codes_5(Bytes qh, Bytes qs, uint8_t* out) {
-  codes_4(qs, out);
-  for (uint32_t i = 0; i < 32; ++i) out[i] |= static_cast<uint8_t>(pick(qh, i / 8, i % 8, 1) << 4);
-}
-
-void codes_k4(Bytes qs, uint8_t* out) {
-  for (uint32_t i = 0; i < 256; ++i) {
-    out[i] = static_cast<uint8_t>(pick(qs, i / 64 * 32 + i % 32, i % 64 / 32 * 4, 15));
-  }
-}
-
-void codes_k2(Bytes qs, uint8_t* out) {
-  for (uint32_t i = 0; i < 256; ++i) {
-    out[i] = static_cast<uint8_t>(pick(qs, i / 128 * 32 + i % 32, i % 128 / 32 * 2, 3));
-  }
-}
-
-void codes_of(Format format, Bytes block, uint8_t* out) {
-  switch (format) {
-    case Format::kQ4_0:
-      codes_4(block + 2, out);
-      break;
-    case Format::kQ4_1:
-      codes_4(block + 4, out);
-      break;
-    case Format::kQ5_0:
-      codes_5(block + 2, block + 6, out);
-      break;
-    case Format::kQ5_1:
-      codes_5(block + 4, block + 8, out);
-      break;
-    case Format::kQ8_0:
-      for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<uint8_t>(block[2 + i] ^ 0x80);
-      break;
-    case Format::kQ2_K:
-      codes_k2(block + 16, out);
-      break;
-    case Format::kQ3_K:
-      codes_k2(block + 32, out);
-      for (uint32_t i = 0; i < 256; ++i) out[i] |= static_cast<uint8_t>(pick(block, i % 32, i / 32, 1) << 2);
-      break;
-    case Format::kQ4_K:
-      codes_k4(block + 16, out);
-      break;
-    case Format::kQ5_K:
-      codes_k4(block + 48, out);
-      for (uint32_t i = 0; i < 256; ++i)
-        out[i] |= static_cast<uint8_t>(pick(block + 16, i % 32, i / 32, 1) << 4);
-      break;
-    case Format::kQ6_K:
-      for (uint32_t i = 0; i < 256; ++i) {
-        const uint32_t half = i / 128;
-        const uint32_t low = pick(block, half * 64 + i % 64, i % 128 / 64 * 4, 15);
-        const uint32_t high = pick(block + 128, half * 32 + i % 32, i % 128 / 32 * 2, 3);
-        out[i] = static_cast<uint8_t>(low | high << 4);
-      }
-      break;
-    default:
-      break;
-  }
-}
 
 uint32_t code_bits(Format format) {
   switch (format) {
@@ -177,25 +104,16 @@ void pack_pairs(const uint8_t (&first)[8], const uint8_t (&second)[8], uint8_t* 
   put_word(out + 8, high);
 }
 
-/// The scales and minima of Q4_K and Q5_K: 6 bits each in 12 bytes.
-void pack_scales_min(Bytes scales, uint8_t* out) {
-  uint8_t scale[8];
-  uint8_t minimum[8];
-  for (uint32_t s = 0; s < 4; ++s) {
-    scale[s] = scales[s] & 63;
-    minimum[s] = scales[s + 4] & 63;
-    scale[s + 4] = static_cast<uint8_t>((scales[s + 8] & 15) | scales[s] >> 6 << 4);
-    minimum[s + 4] = static_cast<uint8_t>(scales[s + 8] >> 4 | scales[s + 4] >> 6 << 4);
-  }
-  pack_pairs(scale, minimum, out);
-}
-
-/// The sixteen 6-bit scales of Q3_K in 12 bytes, as pairs of neighbours.
-void pack_scales_3(Bytes scales, uint8_t* out) {
+/// The 6-bit scales and minima of a block: those of Q4_K and Q5_K as they belong together, the sixteen scales
+/// of Q3_K as pairs of neighbours.
+void pack_6_bit_scales(Format format, Bytes block, uint8_t* out) {
+  uint8_t scale[16];
+  uint8_t minimum[16];
+  info(format).codec->scales(reinterpret_cast<const std::byte*>(block), scale, minimum);
   uint8_t pair[2][8];
-  for (uint32_t s = 0; s < 16; ++s) {
-    const uint32_t low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
-    pair[s % 2][s / 2] = static_cast<uint8_t>(low | (scales[8 + s % 4] >> s / 4 * 2 & 3U) << 4);
+  for (uint32_t u = 0; u < 8; ++u) {
+    pair[0][u] = format == Format::kQ3_K ? scale[2 * u] : scale[u];
+    pair[1][u] = format == Format::kQ3_K ? scale[2 * u + 1] : minimum[u];
   }
   pack_pairs(pair[0], pair[1], out);
 }
@@ -224,15 +142,15 @@ void pack_scales(Format format, Bytes block, uint64_t b, uint8_t* row, const Row
     case Format::kQ3_K:
       std::memcpy(plane(2, 16), block + 108, 2);
       std::memset(plane(2, 16) + 2, 0, 2);
-      pack_scales_3(block + 96, plane(2, 16) + 4);
+      pack_6_bit_scales(format, block, plane(2, 16) + 4);
       break;
     case Format::kQ4_K:
       std::memcpy(plane(1, 16), block, 4);
-      pack_scales_min(block + 4, plane(1, 16) + 4);
+      pack_6_bit_scales(format, block, plane(1, 16) + 4);
       break;
     case Format::kQ5_K:
       std::memcpy(plane(2, 16), block, 4);
-      pack_scales_min(block + 4, plane(2, 16) + 4);
+      pack_6_bit_scales(format, block, plane(2, 16) + 4);
       break;
     case Format::kQ6_K:
       std::memcpy(plane(2, 16), block + 192, 16);
@@ -249,7 +167,7 @@ void pack_row(Format format, uint64_t columns, Bytes source, uint8_t* out, const
   uint8_t codes[256];
   for (uint64_t b = 0; b < columns / facts.block_elements; ++b) {
     const Bytes block = source + b * facts.block_bytes;
-    codes_of(format, block, codes);
+    facts.codec->codes(reinterpret_cast<const std::byte*>(block), codes);
     for (uint32_t u = 0; u < facts.block_elements / kUnit; ++u) {
       const uint64_t unit = b * (facts.block_elements / kUnit) + u;
       // The planes of codes come first: the widest part of the code, then what is above it.
