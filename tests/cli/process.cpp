@@ -89,8 +89,10 @@ Result run(const std::string& program, const std::vector<std::string>& arguments
       waitpid(pid, nullptr, 0);
       return result;
     }
-    if (in.writer >= 0 && given == launch.input.size()) in.close_writer();
-    pollfd waits[3] = {{in.writer, POLLOUT, 0}, {out.reader, POLLIN, 0}, {err.reader, POLLIN, 0}};
+    if (in.writer >= 0 && given == launch.input.size() && !launch.hold_input) in.close_writer();
+    pollfd waits[3] = {{given < launch.input.size() ? in.writer : -1, POLLOUT, 0},
+                       {out.reader, POLLIN, 0},
+                       {err.reader, POLLIN, 0}};
     poll(waits, 3, 20);
     if (waits[0].revents != 0) {
       const ssize_t written = write(in.writer, launch.input.data() + given, launch.input.size() - given);

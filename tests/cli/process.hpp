@@ -23,6 +23,7 @@ struct Result {
 
 struct Launch {
   std::string input;                               ///< what standard input holds
+  bool hold_input = false;                         ///< standard input stays open after that
   std::map<std::string, std::string> environment;  ///< set on top of the test's own
   size_t close_output_after = SIZE_MAX;   ///< bytes after which the reader of standard output goes away
   std::optional<double> interrupt_after;  ///< seconds until SIGINT is sent
