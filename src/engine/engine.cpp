@@ -84,7 +84,8 @@ Engine::Engine(const gguf::File& file, const LoadOptions& options)
     std::memcpy(slot_addresses_.host() + i * sizeof(addresses), &addresses, sizeof(addresses));
   }
 
-  const model::ProgramLimits limits{.tokens = std::max(read_tokens_, kMaxSequences),
+  // Recordings are for powers of two, and kernels read whole tiles of columns.
+  const model::ProgramLimits limits{.tokens = std::bit_ceil(std::max(read_tokens_, kMaxSequences)),
                                     .outputs = kOutputs,
                                     .decode_tokens = kMaxSequences,
                                     .context = context_};
