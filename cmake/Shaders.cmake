@@ -3,7 +3,11 @@
 # The shader compiler is CALDERA_GLSLC, else the private one that script/bootstrap installs where the system's is too
 # old for the matrix extensions, else the system's.
 set(CALDERA_GLSLC "" CACHE FILEPATH "The glslc to compile kernels with")
-set(_private_glslc "$ENV{HOME}/.cache/caldera/tools/glslc/bin/glslc")
+set(_cache "$ENV{XDG_CACHE_HOME}")
+if(NOT _cache)
+  set(_cache "$ENV{HOME}/.cache")
+endif()
+set(_private_glslc "${_cache}/caldera/tools/glslc/bin/glslc")
 if(CALDERA_GLSLC)
   set(GLSLC ${CALDERA_GLSLC})
 elseif(EXISTS ${_private_glslc})

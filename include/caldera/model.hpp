@@ -27,7 +27,7 @@ struct LoadOptions {
   uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 8
   uint32_t prefill_rows = 0;  ///< tokens read in one submission; 0: chosen for the device
   uint64_t memory_limit = 0;  ///< most bytes of device memory; 0: what the device gives
-  bool validation = false;    ///< Khronos validation with synchronization checks, where installed
+  bool validation = false;    ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
   std::function<bool(const LoadProgress&)> progress;
 };

@@ -151,7 +151,7 @@ void declare_run(CLI::App& app, Action& action) {
   app.add_flag("-q,--quiet", options->quiet, "Print nothing but the answer and errors");
   app.add_flag("-v,--verbose", options->verbose, "Print more of the memory and the work per token");
   app.add_flag("--validation", options->load.validation,
-               "Switch the Khronos validation layer on, where installed");
+               "Switch the Khronos validation layer on (it must be installed)");
   app.callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

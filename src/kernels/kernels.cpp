@@ -94,7 +94,7 @@ void Kernels::record(const Target& target, const Norm& op) {
 Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
   ProductShape shape;
   const bool many = columns > kMaxVectorColumns;
-  // A software device pays 12 cycles for a broadcast and as much for loading a number: it is best served by
+  // A software device pays dozens of cycles for a broadcast, and for loading a number: it is best served by
   // the kernel that does neither often, with tall tiles.
   shape.tiles = tiles_ == Tiles::kAlways || (tiles_ == Tiles::kAuto && many && !software_);
   shape.subgroups = software_ ? 1 : 4;

@@ -190,7 +190,7 @@ PhysicalDevice Instance::choose(const std::string& choice) const {
                         device.info.reason);
   }
   throw Error(ErrorKind::kDevice,
-              fmt::format("no usable Vulkan device{}: {}",
+              fmt::format("no usable Vulkan device{}: {}; `caldera devices` lists what there is",
                           choice.empty() ? "" : fmt::format(" matches '{}'", choice), what));
 }
 

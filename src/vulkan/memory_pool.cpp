@@ -26,8 +26,10 @@ uint64_t align_up(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
 
-double gib(uint64_t bytes) {
-  return static_cast<double>(bytes) / (1U << 30);
+/// "1.50 GiB", or below one "20.0 MiB".
+std::string size_text(uint64_t bytes) {
+  const double mib = static_cast<double>(bytes) / (1U << 20);
+  return mib < 1024 ? fmt::format("{:.1f} MiB", mib) : fmt::format("{:.2f} GiB", mib / 1024);
 }
 
 /// MemAvailable of /proc/meminfo in bytes; a software device's heaps say less (or more) than there is.
@@ -218,12 +220,10 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
                                 const std::string& what) {
   const std::scoped_lock lock(mutex_);
   if (bytes > max_chunk_) {
-    throw Error(
-        ErrorKind::kMemory,
-        fmt::format(
-            "{} needs {:.2f} GiB in one piece and the device grants at most {:.2f}: a smaller context "
-            "or fewer sequences would do",
-            what, gib(bytes), gib(max_chunk_)));
+    throw Error(ErrorKind::kMemory,
+                fmt::format("{} needs {} in one piece and the device grants at most {}: a smaller context "
+                            "or fewer sequences would do",
+                            what, size_text(bytes), size_text(max_chunk_)));
   }
   bytes = align_up(std::max<uint64_t>(bytes, 1), kAlignment);
   for (const auto& chunk : chunks_) {
@@ -239,11 +239,10 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
   uint64_t wanted = std::min(std::max(bytes, align_up(planned, kAlignment)), max_chunk_);
   if (limit_ > 0 && reserved_ + wanted > limit_) wanted = bytes;
   if (limit_ > 0 && reserved_ + wanted > limit_) {
-    throw Error(
-        ErrorKind::kMemory,
-        fmt::format("{} needs {:.3f} GiB more and {:.3f} of the memory limit of {:.3f} GiB are in use: raise "
-                    "--memory-limit, or take a smaller model or context",
-                    what, gib(bytes), gib(reserved_), gib(limit_)));
+    throw Error(ErrorKind::kMemory,
+                fmt::format("{} needs {} more and {} of the memory limit of {} are in use: raise "
+                            "--memory-limit, or take a smaller model or context",
+                            what, size_text(bytes), size_text(reserved_), size_text(limit_)));
   }
   // Ask for what was planned first, then for no more than is needed now, type by type.
   VkResult refusal = VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -257,10 +256,9 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
   }
   throw Error(
       ErrorKind::kMemory,
-      fmt::format(
-          "{} needs {:.3f} GiB of device memory and {} refused it ({}), with {:.3f} GiB in use: take a "
-          "smaller model or context, or close other programs",
-          what, gib(bytes), physical_.info.name, result_name(refusal), gib(reserved_)));
+      fmt::format("{} needs {} of device memory and {} refused it ({}), with {} in use: take a "
+                  "smaller model or context, or close other programs",
+                  what, size_text(bytes), physical_.info.name, result_name(refusal), size_text(reserved_)));
 }
 
 void MemoryPool::give_back(Allocation& allocation) {
