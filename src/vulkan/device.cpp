@@ -151,6 +151,7 @@ void Device::copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_
 }
 
 void Device::upload(const Allocation& to, uint64_t offset, std::span<const std::byte> data) {
+  if (data.empty()) return;
   if (to.host() != nullptr) {
     std::memcpy(to.host() + offset, data.data(), data.size());
     return;
@@ -167,6 +168,7 @@ void Device::upload(const Allocation& to, uint64_t offset, std::span<const std::
 }
 
 void Device::download(const Allocation& from, uint64_t offset, std::span<std::byte> out) {
+  if (out.empty()) return;
   wait_all();
   if (from.host() != nullptr) {
     std::memcpy(out.data(), from.host() + offset, out.size());
