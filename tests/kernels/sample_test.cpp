@@ -28,7 +28,7 @@ std::vector<double> distribution(const std::vector<float>& logits, const Sequenc
   // Top-p keeps the largest until their mass reaches its share, and whatever equals the last of them.
   size_t kept = 0;
   for (double sum = 0; kept < order.size(); ++kept) {
-    if (sum >= double{s.top_p} * total && logits[order[kept]] < logits[order[kept - 1]]) break;
+    if (kept > 0 && sum >= double{s.top_p} * total && logits[order[kept]] < logits[order[kept - 1]]) break;
     sum += mass(order[kept]);
   }
   order.resize(kept);
