@@ -211,8 +211,12 @@ void Engine::begin_decode(std::span<const uint32_t> slots) {
   head.outputs = head.tokens;
   head.running = head.tokens;
   for (uint32_t i = 0; i < slots.size(); ++i) {
+    // A sequence that never draws (its prompt was cancelled) is computed with the others all the same: at its
+    // last token, whose keys and values are not counted as computed yet, never over those that are.
+    const std::vector<Token>& tokens = slots_[slots[i]]->tokens;
     head.output_index[i] = i;
-    head.entries()[i] = {0, 0, slots[i], 0};
+    head.entries()[i] = {static_cast<uint32_t>(tokens.back()), static_cast<uint32_t>(tokens.size()) - 1,
+                         slots[i], 0};
   }
 }
 

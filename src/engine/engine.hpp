@@ -60,8 +60,8 @@ class Engine {
   /// Logits of tokens [first, tokens.size()) of the slot, (tokens, vocabulary), reading what is pending.
   std::vector<float> logits_from(uint32_t slot, uint32_t first);
 
-  /// Makes `slots` the decode batch; entry i is slots[i]. Call before the read() that draws their first
-  /// tokens.
+  /// Makes `slots` (none empty) the decode batch; entry i is slots[i]. Call before the read() that draws
+  /// their first tokens.
   void begin_decode(std::span<const uint32_t> slots);
   /// Takes one of them out.
   void leave_decode(uint32_t slot);

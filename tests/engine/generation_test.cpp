@@ -155,6 +155,29 @@ TEST(Generation, IsCancelledByItsCallbacks) {
   EXPECT_TRUE(cancelled.tokens.empty());
 }
 
+TEST(Generation, APromptCancelledBesideOthersGoesOnUndamaged) {
+  const auto model = load(data("tiny_llama3.gguf"), {.context = 128, .sequences = 2, .prefill_rows = 16});
+  std::vector<Token> ids;
+  for (Token id = 60; id < 100; ++id) ids.push_back(id);
+  Session cancelled(model);
+  cancelled.append(ids);
+  Session other(model);
+  other.append({{65}});
+  const std::vector<float> expected = cancelled.logits();
+
+  for (const uint32_t stay : {0U, 16U}) {
+    cancelled.truncate(20);  // what is kept must outlive the steps of the other sequence
+    cancelled.append(std::span(ids).subspan(20));
+    std::vector<GenerateRequest> requests{{&cancelled, greedy(4)}, {&other, greedy(4)}};
+    requests[0].options.on_prompt = [&](uint32_t done, uint32_t) { return done < stay; };
+    const std::vector<Generation> results = generate(requests);
+    EXPECT_EQ(results[0].reason, StopReason::kCancelled);
+    EXPECT_EQ(results[1].tokens.size(), 4U);
+    EXPECT_LT(divergence(expected, cancelled.logits()), 1e-9);
+  }
+  expect_valid(*model);
+}
+
 TEST(Generation, StopsWhenTheContextIsFullAndRefusesWhatDoesNotFit) {
   const auto model = load(data("tiny_llama3.gguf"), {.context = 64, .sequences = 2});
   const std::vector<Token> ids(50, 65);
