@@ -13,66 +13,15 @@ namespace {
 constexpr int kMaxNesting = 100;
 constexpr int kMaxHeight = 200;
 
-// The heights of all that a node holds.
-class Height {
- public:
-  int operator()(const ExpressionPtr& expression) const { return expression ? expression->height : 0; }
-  int operator()(const std::vector<ExpressionPtr>& items) const {
-    int height = 0;
-    for (const auto& item : items) height = std::max(height, (*this)(item));
-    return height;
-  }
-  int operator()(const CallArguments& arguments) const {
-    int height =
-        std::max({(*this)(arguments.positional), (*this)(arguments.rest), (*this)(arguments.named_rest)});
-    for (const auto& [name, value] : arguments.named) height = std::max(height, (*this)(value));
-    return height;
-  }
-  int operator()(const Literal&) const { return 0; }
-  int operator()(const Name&) const { return 0; }
-  int operator()(const Captured&) const { return 0; }
-  int operator()(const ListDisplay& node) const { return (*this)(node.items); }
-  int operator()(const DictDisplay& node) const {
-    int height = 0;
-    for (const auto& [key, value] : node.items) height = std::max({height, (*this)(key), (*this)(value)});
-    return height;
-  }
-  int operator()(const Attribute& node) const { return (*this)(node.object); }
-  int operator()(const Item& node) const { return std::max((*this)(node.object), (*this)(node.key)); }
-  int operator()(const Slice& node) const {
-    return std::max({(*this)(node.object), (*this)(node.start), (*this)(node.stop), (*this)(node.step)});
-  }
-  int operator()(const Call& node) const { return std::max((*this)(node.callee), (*this)(node.arguments)); }
-  int operator()(const FilterCall& node) const {
-    return std::max((*this)(node.input), (*this)(node.arguments));
-  }
-  int operator()(const TestCall& node) const {
-    return std::max((*this)(node.input), (*this)(node.arguments));
-  }
-  int operator()(const Unary& node) const { return (*this)(node.operand); }
-  int operator()(const Binary& node) const { return std::max((*this)(node.left), (*this)(node.right)); }
-  int operator()(const Concatenation& node) const { return (*this)(node.parts); }
-  int operator()(const ComparisonChain& node) const {
-    int height = (*this)(node.first);
-    for (const auto& [op, operand] : node.rest) height = std::max(height, (*this)(operand));
-    return height;
-  }
-  int operator()(const Logical& node) const { return std::max((*this)(node.left), (*this)(node.right)); }
-  int operator()(const Conditional& node) const {
-    return std::max({(*this)(node.condition), (*this)(node.then), (*this)(node.otherwise)});
-  }
-};
-
 }  // namespace
 
 template <typename Node>
 ExpressionPtr ExpressionParser::make(int line, Node node) {
-  const int height = Height()(node) + 1;
-  if (height > kMaxHeight) fail_syntax(line, "an expression is nested too deeply");
   auto made = std::make_unique<Expression>();
   made->line = line;
-  made->height = height;
   made->node = std::move(node);
+  made->height = height_below(made->node) + 1;
+  if (made->height > kMaxHeight) fail_syntax(line, "an expression is nested too deeply");
   return made;
 }
 

@@ -76,6 +76,15 @@ MethodFunction find_method(const Value& value, std::string_view name) {
 
 }  // namespace
 
+MethodFunction find_string_method(std::string_view name) {
+  for (const MethodEntry* table : {string_part_methods(), string_form_methods()}) {
+    for (const MethodEntry* entry = table; entry->function != nullptr; ++entry) {
+      if (entry->name == name) return entry->function;
+    }
+  }
+  return nullptr;
+}
+
 bool has_method(const Value& value, std::string_view name) {
   return find_method(value, name) != nullptr;
 }

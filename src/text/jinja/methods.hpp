@@ -13,6 +13,16 @@ bool has_method(const Value& value, std::string_view name);
 Value call_method(Runtime& runtime, const Method& method, const Arguments& arguments);
 
 using MethodFunction = Value (*)(Runtime&, const Value& self, const Arguments&);
+
+struct MethodEntry {
+  std::string_view name;
+  MethodFunction function;
+};
+
+/// The methods of str in each file, ended by an entry without function.
+const MethodEntry* string_part_methods();
+const MethodEntry* string_form_methods();
+
 /// The method of str of that name, or null.
 MethodFunction find_string_method(std::string_view name);
 

@@ -163,7 +163,7 @@ bool truth(const Value& value) {
 }
 
 bool equals(Runtime& runtime, const Value& a, const Value& b) {
-  runtime.charge(4);
+  runtime.charge(32);
   if (a.as_number() && b.as_number()) return exact(a) == exact(b);
   if (a.data().index() != b.data().index()) return false;
   if (a.is_string()) {
@@ -196,7 +196,7 @@ bool equals(Runtime& runtime, const Value& a, const Value& b) {
 }
 
 bool less(Runtime& runtime, const Value& a, const Value& b) {
-  runtime.charge(4);
+  runtime.charge(32);
   if (a.as_number() && b.as_number()) return exact(a) < exact(b);
   if (a.is_string() && b.is_string()) {
     runtime.charge(a.text().size() / 16);
@@ -227,7 +227,7 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
     if (!item.is_string()) {
       runtime.fail("'in <string>' requires a string as its left operand, not " + item.type_name());
     }
-    runtime.charge(container.text().size());
+    runtime.charge(container.text().size() * (item.text().size() > 64 ? 4 : 1));
     return find_text(container.text(), item.text(), 0) != std::string_view::npos;
   }
   if (container.is_dict()) {

@@ -11,10 +11,17 @@ namespace {
 // About what a value on the heap takes beside its content, so that the limit on work limits memory too.
 constexpr uint64_t kObjectCost = 96;
 
+// Bytes of an error's text.
+constexpr size_t kMaxMessage = 2000;
+
 }  // namespace
 
 void Runtime::fail(const std::string& why) const {
-  throw Error(ErrorKind::kInput, "chat template, line " + std::to_string(line) + ": " + why);
+  // One line, whatever the template's own words are.
+  std::string words = why.substr(0, kMaxMessage);
+  std::replace_if(
+      words.begin(), words.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  throw Error(ErrorKind::kInput, "chat template, line " + std::to_string(line) + ": " + words);
 }
 
 void Runtime::charge(uint64_t work) {
@@ -120,7 +127,7 @@ Runtime::Nesting::Nesting(Runtime& runtime) : runtime_(runtime) {
 
 void TextBuilder::append(std::string_view text) {
   if (text.size() > runtime_.limits().text - text_.size()) runtime_.charge_text(runtime_.limits().text + 1);
-  runtime_.charge(text.size() + 1);
+  runtime_.charge(text.size() + 4);
   text_.append(text);
 }
 

@@ -1,10 +1,7 @@
-// The methods of Python's str; see methods.hpp.
+// The methods of Python's str that cut, search and join; see methods.hpp.
 #include <algorithm>
-#include <array>
 
 #include "text/jinja/arguments.hpp"
-#include "text/jinja/format.hpp"
-#include "text/jinja/format_spec.hpp"
 #include "text/jinja/methods.hpp"
 #include "text/jinja/operators.hpp"
 #include "text/jinja/text_search.hpp"
@@ -265,220 +262,32 @@ Value join(Runtime& runtime, const Value& self, const Arguments& arguments) {
   return out.value();
 }
 
-Value to_upper_text(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters none(runtime, "upper()", arguments, {});
-  return runtime.make_string(upper(self.text()));
-}
-
-Value to_lower_text(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters none(runtime, "lower()", arguments, {});
-  return runtime.make_string(lower(self.text()));
-}
-
-Value capitalize(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters none(runtime, "capitalize()", arguments, {});
-  return runtime.make_string(capitalized(self.text()));
-}
-
-bool is_cased(char32_t code) {
-  return to_upper(code) != code || to_lower(code) != code;
-}
-
-Value title(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters none(runtime, "title()", arguments, {});
-  std::string out;
-  bool inside = false;
-  for (size_t offset = 0; offset < self.text().size();) {
-    const char32_t code = next_code_point(self.text(), offset);
-    append_code_point(out, inside ? to_lower(code) : to_upper(code));
-    inside = is_cased(code);
-  }
-  return runtime.make_string(std::move(out));
-}
-
-Value swapcase(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters none(runtime, "swapcase()", arguments, {});
-  std::string out;
-  for (size_t offset = 0; offset < self.text().size();) {
-    const char32_t code = next_code_point(self.text(), offset);
-    append_code_point(out, to_upper(code) != code ? to_upper(code) : to_lower(code));
-  }
-  return runtime.make_string(std::move(out));
-}
-
-bool is_digit(char32_t code) {
-  return code >= '0' && code <= '9';
-}
-
-// All of the text, which must not be empty, has the property.
-template <typename Property>
-Value all_of(const Value& self, Property holds) {
-  for (size_t offset = 0; offset < self.text().size();) {
-    if (!holds(next_code_point(self.text(), offset))) return Value(false);
-  }
-  return Value(!self.text().empty());
-}
-
-Value isdigit(Runtime&, const Value& self, const Arguments&) {
-  return all_of(self, is_digit);
-}
-Value isalpha(Runtime&, const Value& self, const Arguments&) {
-  return all_of(self, is_alpha);
-}
-Value isspace(Runtime&, const Value& self, const Arguments&) {
-  return all_of(self, is_space);
-}
-Value isalnum(Runtime&, const Value& self, const Arguments&) {
-  return all_of(self, [](char32_t code) { return is_alpha(code) || is_digit(code); });
-}
-Value isascii(Runtime&, const Value& self, const Arguments&) {
-  return Value(self.text().empty() || all_of(self, [](char32_t code) { return code < 0x80; }).boolean());
-}
-
-// At least one letter with case, and none that `convert` would change.
-Value all_cased(const Value& self, char32_t (*convert)(char32_t)) {
-  bool cased = false;
-  for (size_t offset = 0; offset < self.text().size();) {
-    const char32_t code = next_code_point(self.text(), offset);
-    if (convert(code) != code) return Value(false);
-    cased = cased || is_cased(code);
-  }
-  return Value(cased);
-}
-
-Value isupper(Runtime&, const Value& self, const Arguments&) {
-  return all_cased(self, to_upper);
-}
-Value islower(Runtime&, const Value& self, const Arguments&) {
-  return all_cased(self, to_lower);
-}
-
-Value pad(Runtime& runtime, const Value& self, const Arguments& arguments, char align) {
-  const Parameters given(runtime, "padding", arguments, {"width", "fillchar"}, 1);
-  FormatSpec spec;
-  spec.align = align;
-  spec.width = given.integer(0);
-  const std::string_view fill = given.text(1, " ");
-  if (code_point_count(fill) != 1) runtime.fail("the fill character must be one character");
-  size_t offset = 0;
-  spec.fill = next_code_point(fill, offset);
-  TextBuilder out(runtime);
-  append_padded(out, self.text(), spec, false);
-  return out.value();
-}
-
-Value ljust(Runtime& r, const Value& self, const Arguments& a) {
-  return pad(r, self, a, '<');
-}
-Value rjust(Runtime& r, const Value& self, const Arguments& a) {
-  return pad(r, self, a, '>');
-}
-
-Value center(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters given(runtime, "center()", arguments, {"width", "fillchar"}, 1);
-  const std::string_view fill = given.text(1, " ");
-  if (code_point_count(fill) != 1) runtime.fail("the fill character must be one character");
-  const int64_t width = given.integer(0);
-  const auto size = static_cast<int64_t>(self.string().length);
-  const int64_t room = width > size ? width - size : 0;
-  // Python puts the odd blank on the left where the width is odd too.
-  const int64_t left = room / 2 + (room & width & 1);
-  TextBuilder out(runtime);
-  out.repeat(fill, left);
-  out.append(self.text());
-  out.repeat(fill, room - left);
-  return out.value();
-}
-
-Value zfill(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters given(runtime, "zfill()", arguments, {"width"}, 1);
-  FormatSpec spec;
-  spec.align = self.text().starts_with(' ') ? '>' : '=';
-  spec.fill = '0';
-  spec.width = given.integer(0);
-  TextBuilder out(runtime);
-  append_padded(out, self.text(), spec, false);
-  return out.value();
-}
-
-Value expandtabs(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  const Parameters given(runtime, "expandtabs()", arguments, {"tabsize"});
-  const int64_t size = given.integer(0, 8);
-  TextBuilder out(runtime);
-  int64_t column = 0;
-  for (size_t offset = 0; offset < self.text().size();) {
-    const size_t begin = offset;
-    const char32_t code = next_code_point(self.text(), offset);
-    if (code == '\t') {
-      const int64_t blanks = size > 0 ? size - column % size : 0;
-      out.repeat(" ", blanks);
-      column += blanks;
-    } else {
-      out.append(std::string_view(self.text()).substr(begin, offset - begin));
-      column = code == '\n' || code == '\r' ? 0 : column + 1;
-    }
-  }
-  return out.value();
-}
-
-Value format(Runtime& runtime, const Value& self, const Arguments& arguments) {
-  return format_braces(runtime, self.text(), arguments);
-}
-
-struct Entry {
-  std::string_view name;
-  MethodFunction function;
-};
-
-constexpr std::array kMethods = {
-    Entry{"capitalize", capitalize},
-    Entry{"casefold", to_lower_text},
-    Entry{"center", center},
-    Entry{"count", count},
-    Entry{"endswith", endswith},
-    Entry{"expandtabs", expandtabs},
-    Entry{"find", find},
-    Entry{"format", format},
-    Entry{"index", index},
-    Entry{"isalnum", isalnum},
-    Entry{"isalpha", isalpha},
-    Entry{"isascii", isascii},
-    Entry{"isdecimal", isdigit},
-    Entry{"isdigit", isdigit},
-    Entry{"islower", islower},
-    Entry{"isnumeric", isdigit},
-    Entry{"isspace", isspace},
-    Entry{"isupper", isupper},
-    Entry{"join", join},
-    Entry{"ljust", ljust},
-    Entry{"lower", to_lower_text},
-    Entry{"lstrip", strip_left},
-    Entry{"partition", partition},
-    Entry{"removeprefix", removeprefix},
-    Entry{"removesuffix", removesuffix},
-    Entry{"replace", replace},
-    Entry{"rfind", rfind},
-    Entry{"rindex", rindex},
-    Entry{"rjust", rjust},
-    Entry{"rpartition", rpartition},
-    Entry{"rsplit", rsplit},
-    Entry{"rstrip", strip_right},
-    Entry{"split", split},
-    Entry{"splitlines", splitlines},
-    Entry{"startswith", startswith},
-    Entry{"strip", strip_both},
-    Entry{"swapcase", swapcase},
-    Entry{"title", title},
-    Entry{"upper", to_upper_text},
-    Entry{"zfill", zfill},
-};
-
 }  // namespace
 
-MethodFunction find_string_method(std::string_view name) {
-  const auto found =
-      std::find_if(kMethods.begin(), kMethods.end(), [&](const Entry& entry) { return entry.name == name; });
-  return found == kMethods.end() ? nullptr : found->function;
+const MethodEntry* string_part_methods() {
+  static constexpr MethodEntry kMethods[] = {
+      {"count", count},
+      {"endswith", endswith},
+      {"find", find},
+      {"index", index},
+      {"join", join},
+      {"lstrip", strip_left},
+      {"partition", partition},
+      {"removeprefix", removeprefix},
+      {"removesuffix", removesuffix},
+      {"replace", replace},
+      {"rfind", rfind},
+      {"rindex", rindex},
+      {"rpartition", rpartition},
+      {"rsplit", rsplit},
+      {"rstrip", strip_right},
+      {"split", split},
+      {"splitlines", splitlines},
+      {"startswith", startswith},
+      {"strip", strip_both},
+      {"", nullptr},
+  };
+  return kMethods;
 }
 
 Value replace_text(Runtime& runtime, std::string_view text, std::string_view from, std::string_view to,
@@ -522,14 +331,6 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   }
   if (begin < text.size()) lines.push_back(text.substr(begin));
   return lines;
-}
-
-std::string capitalized(std::string_view text) {
-  if (text.empty()) return {};
-  size_t offset = 0;
-  std::string out;
-  append_code_point(out, to_upper(next_code_point(text, offset)));
-  return out + lower(text.substr(offset));
 }
 
 }  // namespace caldera::text::jinja

@@ -95,6 +95,9 @@ struct Expression {
   Node node;
 };
 
+/// The greatest height of the expressions that a node holds; 0 if it holds none.
+int height_below(const Expression::Node& node);
+
 /// What can stand left of "=": a name, an attribute of a namespace, or several of them.
 struct Target {
   std::string name;
