@@ -32,6 +32,7 @@ VkDevice create_device(const PhysicalDevice& physical) {
   v12.pNext = &v13;
   v12.bufferDeviceAddress = VK_TRUE;
   v12.timelineSemaphore = VK_TRUE;
+  v12.subgroupBroadcastDynamicId = VK_TRUE;
   v12.shaderFloat16 = has12.shaderFloat16;
   v12.shaderInt8 = has12.shaderInt8;
   v12.vulkanMemoryModel = has12.vulkanMemoryModel;

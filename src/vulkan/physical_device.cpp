@@ -105,6 +105,7 @@ std::string missing_feature(const VkPhysicalDeviceFeatures& core, const VkPhysic
                             const VkPhysicalDeviceSubgroupProperties& subgroup) {
   if (v12.bufferDeviceAddress == VK_FALSE) return "buffer device addresses";
   if (v12.timelineSemaphore == VK_FALSE) return "timeline semaphores";
+  if (v12.subgroupBroadcastDynamicId == VK_FALSE) return "subgroup broadcasts from any lane";
   if (core.shaderInt64 == VK_FALSE) return "64-bit integers in shaders";
   if (v13.synchronization2 == VK_FALSE) return "synchronization2";
   const VkSubgroupFeatureFlags needed =
