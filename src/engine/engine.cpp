@@ -18,8 +18,6 @@ using vulkan::Residency;
 
 /// Outputs computed at once when the logits of many tokens are wanted.
 constexpr uint32_t kOutputs = 32;
-/// Longest context that one engine is built for.
-constexpr uint32_t kMaxContext = 1U << 24;
 
 std::filesystem::path cache_folder() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
@@ -36,9 +34,9 @@ const LoadOptions& checked(const LoadOptions& options) {
     throw Error(ErrorKind::kUsage, fmt::format("{} sequences were asked for: 1 to {} are possible",
                                                options.sequences, kMaxSequences));
   }
-  if (options.context > kMaxContext) {
+  if (options.context > model::kMaxContext) {
     throw Error(ErrorKind::kUsage, fmt::format("a context of {} tokens was asked for: up to {} are possible",
-                                               options.context, kMaxContext));
+                                               options.context, model::kMaxContext));
   }
   if (options.prefill_rows > 4096) {
     throw Error(ErrorKind::kUsage,

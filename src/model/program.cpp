@@ -1,8 +1,11 @@
 #include "model/program.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "caldera/error.hpp"
 #include "kernels/state.hpp"
 #include "model/rope_table.hpp"
 
@@ -16,6 +19,31 @@ uint64_t half_layer_bytes(const LayerSpec& layer) {
 
 uint32_t qkv_width(const LayerSpec& layer) {
   return (layer.heads + 2 * layer.kv_heads) * layer.head;
+}
+
+/// Kernels count activations and the bytes of a page in 32 bits, and drivers read an index as signed.
+/// Errors: kUnsupported.
+void demand_small_offsets(const ModelSpec& spec, const ProgramLimits& limits, uint64_t page) {
+  uint64_t row = spec.width;
+  uint64_t parts = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    row = std::max<uint64_t>({row, qkv_width(layer), layer.ffn});
+    parts = std::max(parts, uint64_t{layer.heads} * (layer.head + 2) * kernels::kMaxSplits);
+  }
+  const uint64_t most = std::max(
+      {limits.tokens * row, limits.decode_tokens * parts, uint64_t{limits.outputs} * spec.vocabulary});
+  if (most > INT32_MAX) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("batches of {} tokens of this model need {} activations in one piece, and up to "
+                            "{} can be computed with: a smaller prefill batch may do",
+                            limits.tokens, most, INT32_MAX));
+  }
+  if (page > UINT32_MAX) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("{} tokens of this model need {:.1f} GiB of KV memory, and up to 4 can be "
+                            "computed with",
+                            kernels::kPageTokens, static_cast<double>(page) / (1U << 30)));
+  }
 }
 
 /// KV memory moves with its pages, so for barriers all of it is one range that nothing else lies in.
@@ -45,6 +73,7 @@ vulkan::Range Program::scratch(vulkan::Device& device, uint64_t floats, const ch
 Program::Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits,
                  const ProgramInputs& inputs, vulkan::Device& device)
     : page_bytes_(model::page_bytes(spec)) {
+  demand_small_offsets(spec, limits, page_bytes_);
   const uint64_t tokens = limits.tokens;
   const uint32_t ffn = widest(spec, [](const LayerSpec& layer) { return layer.ffn; });
   const uint32_t attended = widest(spec, [](const LayerSpec& layer) { return layer.heads * layer.head; });

@@ -33,6 +33,7 @@ struct ProgramInputs {
 /// The operations, and the activations they work on. Refers to `weights`, which must outlive it.
 class Program {
  public:
+  /// Errors: kUnsupported (too large to address), kMemory.
   Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits,
           const ProgramInputs& inputs, vulkan::Device& device);
 

@@ -128,7 +128,7 @@ ModelSpec read_spec(const gguf::File& file) {
   const Reader reader(metadata, spec.architecture);
   spec.name = metadata.string("general.name").value_or(std::string_view());
   spec.width = reader.required("embedding_length", 32, 1U << 20);
-  spec.context = reader.required("context_length", 1, 1U << 24);
+  spec.context = reader.required("context_length", 1, kMaxContext);
   spec.norm_epsilon = static_cast<float>(reader.number("attention.layer_norm_rms_epsilon", 1e-5));
   if (reader.optional("expert_count", 0, 0, UINT32_MAX) > 0) {
     throw Error(ErrorKind::kUnsupported, "models with experts are not supported yet");
@@ -145,7 +145,8 @@ ModelSpec read_spec(const gguf::File& file) {
     throw Error(ErrorKind::kUnsupported,
                 fmt::format("heads of {} dimensions are not supported: multiples of 8 up to 256 are", head));
   }
-  const uint32_t window = reader.optional("attention.sliding_window", 0, 0, UINT32_MAX);
+  uint32_t window = reader.optional("attention.sliding_window", 0, 0, UINT32_MAX);
+  if (window >= kMaxContext) window = 0;  // it hides nothing, and positions added to it must fit 32 bits
   for (uint32_t i = 0; i < layers; ++i) {
     if (heads[i] % kv_heads[i] != 0) {
       throw Error(ErrorKind::kFormat, fmt::format("layer {} has {} heads, no multiple of its {} KV heads", i,

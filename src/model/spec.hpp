@@ -10,6 +10,9 @@
 
 namespace caldera::model {
 
+/// Longest context that a model may have or be asked for.
+inline constexpr uint32_t kMaxContext = 1U << 24;
+
 /// How long contexts stretch the rotary angles.
 enum class RopeScaling { kNone, kLinear, kYarn };
 

@@ -45,6 +45,25 @@ TEST(ProgramTest, MixedFormatsCostOperations) {
   EXPECT_EQ(kinds(program.body()), (std::vector<size_t>{1, 4, 8 + 2 + 1, 2, 2, 1, 0}));
 }
 
+TEST(ProgramTest, RefusesWhatKernelsCannotAddress) {
+  const gguf::File file = TinyModel().open();
+  const ModelSpec spec = read_spec(file);
+  const Weights weights = load_weights(file, spec, test::device(), {});
+  const auto expect_refused = [&](const ModelSpec& wrong, uint32_t tokens, const char* said) {
+    ProgramLimits limits = kLimits;
+    limits.tokens = tokens;
+    expect_error(ErrorKind::kUnsupported, {said},
+                 [&] { Program(wrong, weights, limits, {}, test::device()); });
+  };
+  ModelSpec wide = spec;
+  wide.layers[0].ffn = 1U << 20;
+  expect_refused(wide, 4096, "activations");
+  // 4096 layers of 4096 KV heads: a page of a TiB.
+  ModelSpec deep = spec;
+  deep.layers.assign(4096, {4096, 4096, 256, 96, 0, false});
+  expect_refused(deep, 16, "KV memory");
+}
+
 TEST(ProgramTest, LayersHaveTheirOwnPartsOfAPage) {
   TinyModel tiny;
   tiny.key("attention.head_count_kv", std::vector<int32_t>{1, 4});

@@ -36,6 +36,12 @@ TEST(SpecTest, ReadsWhatIsCommon) {
   }
 }
 
+TEST(SpecTest, AWindowBeyondAnyContextIsNone) {
+  for (const uint32_t window : {UINT32_MAX, 1U << 24}) {
+    EXPECT_EQ(read_spec(TinyModel().key("attention.sliding_window", window).open()).layers[0].window, 0U);
+  }
+}
+
 TEST(SpecTest, ArchitecturesDifferInRotationAndNorms) {
   const ModelSpec qwen2 = read_spec(TinyModel("qwen2").open());
   EXPECT_TRUE(qwen2.rope.neox);
