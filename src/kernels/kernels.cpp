@@ -1,9 +1,12 @@
 #include "kernels/kernels.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
 
+#include "caldera/error.hpp"
 #include "kernels/shaders.hpp"
 #include "kernels/state.hpp"
 
@@ -35,11 +38,22 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines) : pip
   software_ = physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   subgroup_ = physical.info.subgroup_size;
   max_groups_ = kMaxGroups;
+  max_threads_ = std::bit_floor(physical.info.max_workgroup_invocations);
   // Wide waves make the tail of short rows longer; 32 lanes where the device lets us choose.
-  if (physical.subgroup_size_control && physical.info.min_subgroup_size <= 32 &&
-      physical.info.max_subgroup_size >= 32) {
-    subgroup_ = 32;
+  if (physical.subgroup_size_control) {
+    subgroup_ = std::clamp(physical.info.max_subgroup_size >= 32 ? 32U : subgroup_,
+                           physical.info.min_subgroup_size, physical.info.max_subgroup_size);
   }
+  if (subgroup_ > kPageTokens) {  // attention's tiles of keys would straddle pages
+    throw Error(ErrorKind::kDevice,
+                fmt::format("{} computes in subgroups of {} and kernels are made for up to "
+                            "{}: choose another device",
+                            physical.info.name, subgroup_, kPageTokens));
+  }
+}
+
+uint32_t Kernels::subgroups(uint32_t most) const {
+  return std::clamp(max_threads_ / subgroup_, 1U, most);
 }
 
 const vulkan::Pipeline& Kernels::pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants) {
@@ -97,7 +111,7 @@ Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
   // A software device pays dozens of cycles for a broadcast, and for loading a number: it is best served by
   // the kernel that does neither often, with tall tiles.
   shape.tiles = tiles_ == Tiles::kAlways || (tiles_ == Tiles::kAuto && many && !software_);
-  shape.subgroups = software_ ? 1 : 4;
+  shape.subgroups = software_ ? 1 : subgroups(4);
   if (shape.tiles) {
     // The sums are 32 by 2 (or 64 by 1) registers a lane.
     const uint32_t row_tiles = std::max(1U, 32 / subgroup_);
@@ -208,7 +222,7 @@ void Kernels::record(const Target& target, const SwiGlu& op) {
     uint64_t gate, up, result, batch;
     uint32_t width;
   } c{op.gate.address, op.up.address, op.out.address, target.batch, op.width};
-  const uint32_t threads = subgroup_ * (software_ ? 1 : 4);
+  const uint32_t threads = subgroup_ * subgroups(4);
   const auto& pipe = pipeline(shader("swiglu"), {threads});
   const Range reads[] = {op.gate, op.up};
   target.recording->dispatch(pipe, bytes_of(c), {divide_up(op.width, threads), target.columns, 1}, reads,
@@ -220,7 +234,7 @@ void Kernels::record(const Target& target, const Sample& op) {
     uint64_t logits, batch, decode_batch, slots;
     uint32_t vocabulary;
   } c{op.logits.address, target.batch, op.decode_batch, op.slots, op.vocabulary};
-  const auto& pipe = pipeline(shader("sample"), {software_ ? 32U : 512U});
+  const auto& pipe = pipeline(shader("sample"), {software_ ? 32U : std::min(512U, max_threads_)});
   const Range reads[] = {op.logits, batch_range(target.batch)};
   const Range writes[] = {op.logits, batch_range(op.decode_batch)};
   target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, writes);

@@ -132,6 +132,7 @@ inline constexpr uint32_t kMaxVectorColumns = 8;
 /// Dispatches operations on one device.
 class Kernels {
  public:
+  /// Errors: kDevice when the device's subgroups are too wide.
   Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines);
 
   /// What a recording is made for.
@@ -169,12 +170,15 @@ class Kernels {
     std::array<uint32_t, 2> constants{};  ///< the kernel's constants 2 and 3
   };
   ProductShape product_shape(uint32_t columns) const;
+  /// How many subgroups make a workgroup: `most`, or fewer where the device's workgroups are smaller.
+  uint32_t subgroups(uint32_t most) const;
   const vulkan::Pipeline& pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants);
 
   vulkan::PipelineStore& pipelines_;
-  bool software_;        ///< Mesa's software device or another CPU
-  uint32_t subgroup_;    ///< lanes
-  uint32_t max_groups_;  ///< in one dimension of a dispatch
+  bool software_;         ///< Mesa's software device or another CPU
+  uint32_t subgroup_;     ///< lanes
+  uint32_t max_threads_;  ///< in a workgroup, a power of two
+  uint32_t max_groups_;   ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
 };
 
