@@ -22,6 +22,12 @@ constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
                                       VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                                       VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
 
+/// Memory that needs features we do not switch on, or that bypasses the caches (AMD lists it beside each
+/// type).
+constexpr VkMemoryPropertyFlags kUnwanted =
+    VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
+    VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
+
 uint64_t align_up(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
@@ -130,7 +136,7 @@ std::vector<uint32_t> MemoryPool::candidate_types(Residency residency) const {
     const bool visible = (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0;
     const bool coherent = (flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) != 0;
     const bool cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
-    if ((flags & (VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT)) != 0) continue;
+    if ((flags & kUnwanted) != 0) continue;
     int score = 0;
     if (residency == Residency::kDevice) {
       // A window of a few hundred MiB onto a discrete card's memory is not for weights.
@@ -236,7 +242,9 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
 
   const uint64_t planned =
       residency == Residency::kDevice && expected_ > 0 ? std::min(expected_, kLargeChunk) : kSmallChunk;
-  uint64_t wanted = std::min(std::max(bytes, align_up(planned, kAlignment)), max_chunk_);
+  // A whole number of what is asked for: KV pages come by the hundred, and a remainder too small for one more
+  // would be lost with each chunk.
+  uint64_t wanted = std::min(std::max<uint64_t>(planned / bytes, 1) * bytes, max_chunk_);
   if (limit_ > 0 && reserved_ + wanted > limit_) wanted = bytes;
   if (limit_ > 0 && reserved_ + wanted > limit_) {
     throw Error(ErrorKind::kMemory,

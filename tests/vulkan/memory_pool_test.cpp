@@ -148,6 +148,13 @@ TEST_F(MemoryPoolTest, MovingGivesNothingBackTwice) {
   expect_empty();
 }
 
+TEST_F(MemoryPoolTest, ChunksHoldAWholeNumberOfPages) {
+  open();
+  const Allocation first = take(20 * kMiB, Residency::kDevice, Purpose::kKv);
+  const Allocation second = take(20 * kMiB, Residency::kDevice, Purpose::kKv);
+  EXPECT_EQ(pool().reserved(), 40 * kMiB);
+}
+
 TEST_F(MemoryPoolTest, ChunksGrowToWhatIsExpected) {
   open();
   pool().expect(100 * kMiB);
