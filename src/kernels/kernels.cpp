@@ -194,11 +194,14 @@ void Kernels::record(const Target& target, const Attention& op) {
     uint32_t heads, kv_heads, layer_offset, v_offset, window;
   } c{op.qkv.address, op.out.address,    op.parts.address,      target.batch,      op.page_tables,
       op.shape.heads, op.shape.kv_heads, op.shape.layer_offset, op.shape.v_offset, op.shape.window};
-  // Heads that share keys are served together, as many as the registers hold.
+  // Heads that share keys, and then neighbouring tokens, are served together, as many as the registers hold.
+  // The kernel is unrolled over queries and dimensions, and a software device compiles long kernels for
+  // minutes.
+  const uint32_t most = software_ ? std::clamp(384 / op.shape.head, 1U, 8U) : 8;
   const uint32_t sharing = op.shape.heads / op.shape.kv_heads;
-  uint32_t heads_each = std::min(sharing, 4U);
+  uint32_t heads_each = std::min({sharing, 4U, most});
   while (sharing % heads_each != 0) --heads_each;
-  const uint32_t tokens_each = target.one_token_each ? 1 : std::max(1U, 8 / heads_each);
+  const uint32_t tokens_each = target.one_token_each ? 1 : std::max(1U, most / heads_each);
   const auto& pipe = pipeline(shader("attention"), {subgroup_, subgroup_, op.shape.head, heads_each,
                                                     heads_each * tokens_each, target.splits});
   const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
@@ -213,7 +216,8 @@ void Kernels::record(const Target& target, const Attention& op) {
     uint32_t heads;
   } merge{op.parts.address, op.out.address, target.batch, op.shape.heads};
   const auto& merge_pipe = pipeline(shader("attention_merge"), {subgroup_, op.shape.head, target.splits});
-  target.recording->dispatch(merge_pipe, bytes_of(merge), {op.shape.heads, target.columns, 1}, {&op.parts, 1},
+  const Range merge_reads[] = {op.parts, batch_range(target.batch)};
+  target.recording->dispatch(merge_pipe, bytes_of(merge), {op.shape.heads, target.columns, 1}, merge_reads,
                              {&op.out, 1});
 }
 
@@ -224,7 +228,7 @@ void Kernels::record(const Target& target, const SwiGlu& op) {
   } c{op.gate.address, op.up.address, op.out.address, target.batch, op.width};
   const uint32_t threads = subgroup_ * subgroups(4);
   const auto& pipe = pipeline(shader("swiglu"), {threads});
-  const Range reads[] = {op.gate, op.up};
+  const Range reads[] = {op.gate, op.up, batch_range(target.batch)};
   target.recording->dispatch(pipe, bytes_of(c), {divide_up(op.width, threads), target.columns, 1}, reads,
                              {&op.out, 1});
 }
