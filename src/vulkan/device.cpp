@@ -68,6 +68,19 @@ VkDevice create_device(const PhysicalDevice& physical) {
 
 Device::Device(const Instance& /*instance*/, PhysicalDevice physical, const DeviceOptions& options)
     : physical_(std::move(physical)), device_(create_device(physical_)) {
+  try {
+    open(options);
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+Device::~Device() {
+  close();
+}
+
+void Device::open(const DeviceOptions& options) {
   vkGetDeviceQueue(device_, physical_.queue_family, 0, &queue_);
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.queueFamilyIndex = physical_.queue_family;
@@ -81,7 +94,7 @@ Device::Device(const Instance& /*instance*/, PhysicalDevice physical, const Devi
       std::make_unique<MemoryPool>(physical_, device_, options.memory_limit, options.allow_host_visible);
 }
 
-Device::~Device() {
+void Device::close() {
   vkDeviceWaitIdle(device_);
   staging_ = {};
   memory_.reset();

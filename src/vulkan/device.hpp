@@ -46,6 +46,8 @@ class Device {
   void download(const Allocation& from, uint64_t offset, std::span<std::byte> out);
 
  private:
+  void open(const DeviceOptions& options);
+  void close();
   void copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes);
 
   PhysicalDevice physical_;

@@ -40,7 +40,7 @@ PipelineStore::PipelineStore(Device& device, std::filesystem::path cache_folder)
     cache.initialDataSize = 0;
     check(vkCreatePipelineCache(device.handle(), &cache, nullptr, &cache_), "creating a pipeline cache");
   }
-  saved_bytes_ = cached.size();
+  saved_bytes_ = cache.initialDataSize;
 
   const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, kMaxConstantBytes};
   VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
