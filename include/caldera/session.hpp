@@ -27,6 +27,9 @@ struct SamplingOptions {
   std::optional<uint64_t> seed;    ///< the same seed gives the same text on the same device; absent: random
 };
 
+/// The callbacks run while the model is at work: they must not generate, nor call any session of the model or
+/// Model::memory(), which wait for the work to end. What they throw ends the generation and reaches the
+/// caller; the tokens taken so far stay in the sequence.
 struct GenerateOptions {
   SamplingOptions sampling;
   uint32_t max_tokens = 0;        ///< 0: until the model ends or the context is full

@@ -16,6 +16,7 @@ struct Session::State {
   uint32_t index = 0;
 
   explicit State(std::shared_ptr<Model> of) : model(std::move(of)) {
+    if (model == nullptr) throw Error(ErrorKind::kUsage, "a session needs a model");
     const std::scoped_lock lock(model->engine().mutex());
     index = model->engine().open_slot();
   }
@@ -105,7 +106,8 @@ Generation Session::generate(const GenerateOptions& options) {
 std::vector<Generation> generate(std::span<GenerateRequest> requests) {
   if (requests.empty()) return {};
   for (const GenerateRequest& request : requests) {
-    if (request.session == nullptr) throw Error(ErrorKind::kUsage, "a request to generate names no session");
+    if (request.session == nullptr || request.session->state_ == nullptr)
+      throw Error(ErrorKind::kUsage, "a request to generate names no session");
   }
   const std::shared_ptr<Model>& model = requests[0].session->state_->model;
   std::vector<engine::Job> jobs;
