@@ -48,8 +48,8 @@ const LoadOptions& checked(const LoadOptions& options) {
 
 }  // namespace
 
-Engine::Engine(const gguf::File& file, const LoadOptions& options)
-    : spec_(model::read_spec(file)),
+Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options)
+    : spec_(std::move(spec)),
       instance_(checked(options).validation),
       device_(instance_, instance_.choose(options.device), {.memory_limit = options.memory_limit}),
       pipelines_(device_, cache_folder()),

@@ -33,7 +33,7 @@ inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
 class Engine {
  public:
   /// Errors: as Model::load.
-  Engine(const gguf::File& file, const LoadOptions& options);
+  Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options);
   ~Engine();
 
   std::mutex& mutex() { return mutex_; }

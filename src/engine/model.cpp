@@ -66,12 +66,14 @@ Model::~Model() = default;
 std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const LoadOptions& options) {
   const gguf::File file = gguf::File::open(path);
   auto tokenizer = text::Tokenizer::create(file.metadata());
-  auto engine = std::make_unique<engine::Engine>(file, options);
-  if (tokenizer->size() > engine->spec().vocabulary) {
+  // Before the weights are read, which takes minutes for a large model.
+  const model::ModelSpec spec = model::read_spec(file);
+  if (tokenizer->size() > spec.vocabulary) {
     throw Error(ErrorKind::kFormat,
                 fmt::format("the tokenizer has {} tokens and token_embd.weight only {} rows",
-                            tokenizer->size(), engine->spec().vocabulary));
+                            tokenizer->size(), spec.vocabulary));
   }
+  auto engine = std::make_unique<engine::Engine>(file, spec, options);
   auto state = std::make_unique<State>();
   state->info = describe(file, *engine);
   state->tokenizer = std::move(tokenizer);

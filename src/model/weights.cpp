@@ -27,10 +27,14 @@ quant::RowLayout layout_of(const gguf::Tensor& tensor) {
   }
 }
 
+/// Whether a loader moves data, or only looks whether it could: a model of 80 GB is refused before it is
+/// read.
+enum class Pass { kCheck, kLoad };
+
 class Loader {
  public:
-  Loader(const gguf::File& file, vulkan::Device& device, const LoadCallback& progress)
-      : file_(file), device_(device), progress_(progress) {
+  Loader(const gguf::File& file, vulkan::Device& device, const LoadCallback& progress, Pass pass)
+      : file_(file), device_(device), progress_(progress), pass_(pass) {
     for (const gguf::Tensor& tensor : file.tensors()) total_ += tensor.bytes;
   }
 
@@ -60,6 +64,7 @@ class Loader {
     for (const gguf::Tensor* tensor : tensors) rows += tensor->rows();
     matrix.rows = static_cast<uint32_t>(rows);
     matrix.layout = layout_of(*tensors[0]);
+    if (pass_ == Pass::kCheck) return matrix;
     // As many segments as the largest allocation asks for; an even number of rows keeps gate and up together.
     const uint64_t most_rows =
         std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
@@ -95,15 +100,17 @@ class Loader {
   /// A vector as floats in host memory.
   std::vector<float> read_vector(const std::string& name, uint64_t length) {
     const gguf::Tensor& tensor = matrix_tensor(name, 1, length);
+    std::vector<float> values(length);
+    if (pass_ == Pass::kCheck) return values;
     std::vector<std::byte> bytes(tensor.bytes);
     file_.read(tensor, 0, bytes);
-    std::vector<float> values(length);
     quant::decode(tensor.format(), bytes, std::span(values));
     advance(tensor.bytes);
     return values;
   }
 
   uint64_t place_vector(const std::vector<float>& values, const std::string& what) {
+    if (pass_ == Pass::kCheck) return 0;
     vulkan::Allocation memory = device_.memory().allocate(
         values.size() * sizeof(float), vulkan::Residency::kDevice, vulkan::Purpose::kWeights, what);
     device_.upload(memory, 0, std::as_bytes(std::span(values)));
@@ -181,6 +188,7 @@ class Loader {
   const gguf::File& file_;
   vulkan::Device& device_;
   const LoadCallback& progress_;
+  Pass pass_;
   uint64_t done_ = 0;
   uint64_t total_ = 0;
   std::set<std::string, std::less<>> used_;
@@ -234,29 +242,39 @@ uint64_t expected_bytes(const gguf::File& file) {
   return bytes;
 }
 
-}  // namespace
-
-Weights load_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Device& device,
-                     const LoadCallback& progress) {
-  for (const gguf::Tensor& tensor : file.tensors()) static_cast<void>(tensor.format());
-  Loader loader(file, device, progress);
-  device.memory().expect(expected_bytes(file));
+/// Everything the model needs, by name and shape, in the order of computing.
+Weights visit(Loader& loader, const ModelSpec& spec) {
   Weights weights;
   weights.embedding = loader.place(loader.matrix_tensor("token_embd.weight", spec.vocabulary, spec.width));
   if (loader.optional_tensor("rope_freqs.weight") != nullptr) {
     weights.rope_factors = loader.read_vector("rope_freqs.weight", spec.rope.rotated / 2);
-    for (const float factor : weights.rope_factors) {
-      if (!(factor > 0))
-        throw Error(ErrorKind::kFormat, "rope_freqs.weight has a factor that is not positive");
-    }
   }
   for (uint32_t i = 0; i < spec.layers.size(); ++i) weights.layers.push_back(load_layer(loader, spec, i));
   weights.output_norm = loader.place_vector("output_norm.weight", spec.width);
   if (loader.optional_tensor("output.weight") != nullptr) {
     weights.output_matrix = loader.place(loader.matrix_tensor("output.weight", spec.vocabulary, spec.width));
   }
-  loader.demand_all_used();
+  return weights;
+}
+
+}  // namespace
+
+Weights load_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Device& device,
+                     const LoadCallback& progress) {
+  for (const gguf::Tensor& tensor : file.tensors()) static_cast<void>(tensor.format());
+  Loader check(file, device, progress, Pass::kCheck);
+  visit(check, spec);
+  check.demand_all_used();
+
+  Loader loader(file, device, progress, Pass::kLoad);
+  device.memory().expect(expected_bytes(file));
+  Weights weights = visit(loader, spec);
   device.memory().expect(0);
+  for (const float factor : weights.rope_factors) {
+    if (!(factor > 0)) {
+      throw Error(ErrorKind::kFormat, "rope_freqs.weight has a factor that is not positive");
+    }
+  }
   for (const gguf::Tensor& tensor : file.tensors()) weights.parameters += tensor.elements();
   weights.memory = loader.take_memory();
   return weights;

@@ -58,7 +58,7 @@ int rank(const PhysicalDevice& device) {
   }
 }
 
-/// Marks the device that `choice` names; without a choice the best-ranked usable one with the most memory.
+/// Marks the device that `choice` names; without a choice the first of the best kind that is usable.
 void mark_chosen(std::vector<PhysicalDevice>& devices, const std::string& choice) {
   const bool is_index = !choice.empty() && std::all_of(choice.begin(), choice.end(),
                                                        [](unsigned char c) { return std::isdigit(c) != 0; });
