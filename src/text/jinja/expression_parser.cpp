@@ -4,7 +4,7 @@
 #include <array>
 
 #include "text/jinja/filters.hpp"
-#include "text/jinja/syntax_error.hpp"
+#include "text/jinja/template_error.hpp"
 #include "text/jinja/tests.hpp"
 
 namespace caldera::text::jinja {

@@ -5,7 +5,7 @@
 #include <charconv>
 
 #include "text/jinja/string_literal.hpp"
-#include "text/jinja/syntax_error.hpp"
+#include "text/jinja/template_error.hpp"
 #include "text/jinja/unicode.hpp"
 
 namespace caldera::text::jinja {

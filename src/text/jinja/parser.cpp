@@ -4,7 +4,7 @@
 #include <initializer_list>
 
 #include "text/jinja/expression_parser.hpp"
-#include "text/jinja/syntax_error.hpp"
+#include "text/jinja/template_error.hpp"
 
 namespace caldera::text::jinja {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "caldera/error.hpp"
+#include "text/jinja/template_error.hpp"
 #include "text/jinja/unicode.hpp"
 
 namespace caldera::text::jinja {
@@ -11,17 +11,10 @@ namespace {
 // About what a value on the heap takes beside its content, so that the limit on work limits memory too.
 constexpr uint64_t kObjectCost = 96;
 
-// Bytes of an error's text.
-constexpr size_t kMaxMessage = 2000;
-
 }  // namespace
 
 void Runtime::fail(const std::string& why) const {
-  // One line, whatever the template's own words are.
-  std::string words = why.substr(0, kMaxMessage);
-  std::replace_if(
-      words.begin(), words.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-  throw Error(ErrorKind::kInput, "chat template, line " + std::to_string(line) + ": " + words);
+  fail_template(ErrorKind::kInput, line, why);
 }
 
 void Runtime::charge(uint64_t work) {

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cstdint>
 
-#include "text/jinja/syntax_error.hpp"
+#include "text/jinja/template_error.hpp"
 #include "text/jinja/unicode.hpp"
 
 namespace caldera::text::jinja {
