@@ -184,6 +184,8 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
                                  std::span<const Job> jobs) {
   std::vector<Stream> streams;
   std::vector<uint32_t> slots;
+  streams.reserve(jobs.size());
+  slots.reserve(jobs.size());
   for (const Job& job : jobs) {
     check_options(job.options->sampling);
     const Slot& slot = engine.slot(job.slot);
@@ -204,6 +206,7 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
   read_prompts(engine, tokenizer, streams);
   decode(engine, streams);
   std::vector<Generation> results;
+  results.reserve(streams.size());
   for (Stream& stream : streams) results.push_back(std::move(stream.result));
   return results;
 }

@@ -82,10 +82,7 @@ std::vector<Part> open_set(Part given, const SplitKeys& keys) {
   check_member(given, *name, keys);
   std::vector<Part> parts;
   for (uint32_t number = 1; number <= name->count; ++number) {
-    if (number == name->number) {
-      parts.push_back(std::move(given));
-      continue;
-    }
+    if (number == name->number) continue;
     const std::filesystem::path member = split_path(name->model, number, name->count);
     std::error_code error;
     if (!std::filesystem::exists(member, error)) {
@@ -95,6 +92,7 @@ std::vector<Part> open_set(Part given, const SplitKeys& keys) {
     parts.push_back(open_part(member));
     check_member(parts.back(), SplitName{name->model, number, name->count}, keys);
   }
+  parts.insert(parts.begin() + (name->number - 1), std::move(given));
   return parts;
 }
 

@@ -120,6 +120,7 @@ ModelSpec read_spec(const gguf::File& file) {
                                   [&](const Architecture& one) { return one.name == spec.architecture; });
   if (found == all.end()) {
     std::vector<std::string_view> names;
+    names.reserve(all.size());
     for (const Architecture& one : all) names.push_back(one.name);
     throw Error(ErrorKind::kUnsupported, fmt::format("the architecture '{}' is not supported: {} are",
                                                      spec.architecture, fmt::join(names, ", ")));

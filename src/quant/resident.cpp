@@ -89,7 +89,7 @@ void pack_plane(const uint8_t* codes, uint32_t from, uint32_t bits, uint8_t* out
         break;
     }
   }
-  for (uint32_t w = 0; w < bits; ++w) put_word(out + 4 * w, words[w]);
+  for (size_t w = 0; w < bits; ++w) put_word(out + 4 * w, words[w]);
 }
 
 /// Eight pairs of 6-bit numbers as three words: byte u of the first two is the low nibbles of pair u (first |
@@ -111,7 +111,7 @@ void pack_6_bit_scales(Format format, Bytes block, uint8_t* out) {
   uint8_t minimum[16];
   info(format).codec->scales(reinterpret_cast<const std::byte*>(block), scale, minimum);
   uint8_t pair[2][8];
-  for (uint32_t u = 0; u < 8; ++u) {
+  for (size_t u = 0; u < 8; ++u) {
     pair[0][u] = format == Format::kQ3_K ? scale[2 * u] : scale[u];
     pair[1][u] = format == Format::kQ3_K ? scale[2 * u + 1] : minimum[u];
   }
@@ -175,7 +175,7 @@ void pack_row(Format format, uint64_t columns, Bytes source, uint8_t* out, const
       uint32_t index = 0;
       for (const uint32_t width : {8U, 4U, 2U, 1U}) {
         if (bits - from < width) continue;
-        pack_plane(codes + u * kUnit, from, width, out + layout.plane[index] + unit * width * 4);
+        pack_plane(codes + size_t{u} * kUnit, from, width, out + layout.plane[index] + unit * width * 4);
         from += width;
         ++index;
       }

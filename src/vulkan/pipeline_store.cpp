@@ -26,7 +26,7 @@ std::string cache_name(const PhysicalDevice& physical) {
 
 }  // namespace
 
-PipelineStore::PipelineStore(Device& device, std::filesystem::path cache_folder) : device_(device) {
+PipelineStore::PipelineStore(Device& device, const std::filesystem::path& cache_folder) : device_(device) {
   std::vector<char> cached;
   if (!cache_folder.empty()) {
     cache_file_ = cache_folder / cache_name(device.physical());

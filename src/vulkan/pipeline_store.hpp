@@ -35,7 +35,7 @@ struct Pipeline {
 class PipelineStore {
  public:
   /// `cache_folder` may be empty: no cache on disk.
-  PipelineStore(Device& device, std::filesystem::path cache_folder);
+  PipelineStore(Device& device, const std::filesystem::path& cache_folder);
   ~PipelineStore();
   PipelineStore(const PipelineStore&) = delete;
   PipelineStore& operator=(const PipelineStore&) = delete;

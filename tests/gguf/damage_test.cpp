@@ -63,8 +63,7 @@ TEST_P(ByteDamage, AtEveryPosition) {
   EXPECT_GT(survivors, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Bytes, ByteDamage,
-                         ::testing::Values(0x00, 0xff, 256 + 0x01, 256 + 0x80));
+INSTANTIATE_TEST_SUITE_P(Bytes, ByteDamage, ::testing::Values(0x00, 0xff, 256 + 0x01, 256 + 0x80));
 
 // 8 bytes of ones at every position: every count, length and offset overflows in turn.
 TEST(Damage, HugeNumbersAtEveryPosition) {

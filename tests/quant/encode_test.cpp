@@ -104,7 +104,8 @@ TEST(EncodePlain, KeepsWhatTheFormatHolds) {
 
 TEST(EncodeBlocks, MakesFiniteWeightsOfAnything) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> awkward = {kInfinity, -kInfinity, std::nanf(""), 3e38f, -3e38f, 0.0f, -0.0f, 1.0f, 1e-45f};
+  const std::vector<float> awkward = {kInfinity, -kInfinity, std::nanf(""), 3e38f, -3e38f,
+                                      0.0f,      -0.0f,      1.0f,          1e-45f};
   std::mt19937 random(11);
   std::vector<float> mixed(4096);
   for (float& weight : mixed) weight = awkward[random() % awkward.size()];
