@@ -21,13 +21,33 @@ struct LoadProgress {
   uint64_t bytes_total = 0;
 };
 
+/// How weights get from a file into device memory.
+enum class LoadWay {
+  kAuto,    ///< whichever suits file and device; LoadReport says which and why
+  kCopy,    ///< through a ring of host memory into the layout that computes fastest
+  kImport,  ///< the device reads the mapped file itself: no copy, shared between processes
+};
+
+/// What loading a model came to.
+struct LoadReport {
+  LoadWay way = LoadWay::kCopy;  ///< kCopy or kImport
+  std::string reason;            ///< why that way, in words
+  std::string reader;            ///< how the file was read: "io_uring, direct"
+  uint64_t bytes = 0;            ///< of the file's tensors
+  double seconds = 0;
+};
+
 struct LoadOptions {
   std::string device;         ///< empty: the best one; an index; or a part of a device's name
   uint32_t context = 0;       ///< most tokens a session may hold; 0: the model's own context length
   uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 8
   uint32_t prefill_rows = 0;  ///< tokens read in one submission; 0: chosen for the device
-  uint64_t memory_limit = 0;  ///< most bytes of device memory; 0: what the device gives
-  bool validation = false;    ///< Khronos validation with synchronization checks; its layer must be installed
+  /// Most bytes of memory at the device's own speed (unified devices: of all memory); 0: what the device
+  /// gives.
+  uint64_t memory_limit = 0;
+  LoadWay way = LoadWay::kAuto;
+  uint64_t ring_bytes = 0;  ///< host memory that a file is read through; 0: chosen, at most 1 GiB
+  bool validation = false;  ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
   std::function<bool(const LoadProgress&)> progress;
 };
@@ -44,6 +64,18 @@ struct ModelInfo {
   bool has_chat_template = false;
 };
 
+/// What of one heap is in use by a model, in bytes.
+struct HeapUse {
+  uint32_t heap = 0;  ///< index into DeviceInfo::heaps
+  bool near = true;   ///< at the speed of the device's memory; false: across the bus
+  uint64_t weights = 0;
+  uint64_t kv = 0;
+  uint64_t activations = 0;
+  uint64_t staging = 0;
+  uint64_t reserved = 0;  ///< taken from the driver for all of these
+  uint32_t chunks = 0;    ///< in that many allocations
+};
+
 /// Device memory in use, in bytes.
 struct MemoryUse {
   uint64_t weights = 0;
@@ -51,6 +83,9 @@ struct MemoryUse {
   uint64_t kv_limit = 0;     ///< what `kv` grows to when every session is full; not part of total()
   uint64_t activations = 0;  ///< activations, logits, tables
   uint64_t staging = 0;      ///< rings for loading and reading back
+  uint64_t imported = 0;     ///< of `weights`: in the mapped file, which other processes may share
+  uint64_t far_weights = 0;  ///< of `weights`: across the bus of a discrete device
+  std::vector<HeapUse> heaps;
   uint64_t total() const { return weights + kv + activations + staging; }
 };
 
@@ -89,6 +124,7 @@ class Model : public std::enable_shared_from_this<Model> {
   const ModelInfo& info() const;
   const DeviceInfo& device() const;
   MemoryUse memory() const;
+  const LoadReport& load_report() const;
   StepShape decode_shape() const;
   uint32_t context() const;  ///< most tokens a session may hold
 

@@ -41,6 +41,7 @@ class Engine {
   const DeviceInfo& device_info() const { return device_.physical().info; }
   uint64_t parameters() const { return weights_.parameters; }
   uint32_t context() const { return context_; }
+  const LoadReport& load_report() const { return report_; }
   MemoryUse memory();
   StepShape decode_shape();
   /// What the validation layer had to say; empty without validation.
@@ -88,6 +89,7 @@ class Engine {
   kernels::Kernels kernels_;
   model::Weights weights_;
   KvPages pages_;
+  LoadReport report_;
   uint32_t context_ = 0;
   uint32_t read_tokens_ = 0;  ///< most tokens of a read batch
   vulkan::Allocation read_batch_;

@@ -92,6 +92,9 @@ MemoryUse Model::memory() const {
   const std::scoped_lock lock(state_->engine->mutex());
   return state_->engine->memory();
 }
+const LoadReport& Model::load_report() const {
+  return state_->engine->load_report();
+}
 StepShape Model::decode_shape() const {
   const std::scoped_lock lock(state_->engine->mutex());
   return state_->engine->decode_shape();

@@ -74,6 +74,10 @@ const DeviceInfo& Model::device() const {
 uint32_t Model::context() const {
   return state_->context;
 }
+const LoadReport& Model::load_report() const {
+  static const LoadReport kReport;
+  return kReport;
+}
 StepShape Model::decode_shape() const {
   return {.dispatches = 3, .barriers = 2};
 }
