@@ -9,14 +9,6 @@ namespace {
 /// A discrete card without resizable BAR shows 256 MiB of its memory to the host, 1/31 of it or less.
 constexpr uint64_t kWindowShare = 16;
 
-bool is_window(const Topology& topology, uint32_t heap) {
-  uint64_t largest = 0;
-  for (const Heap& other : topology.heaps) {
-    if (other.device_local) largest = std::max(largest, other.bytes);
-  }
-  return topology.heaps[heap].device_local && topology.heaps[heap].bytes < largest / kWindowShare;
-}
-
 /// The type of memory of a heap that weights are put into, or nothing.
 std::optional<uint32_t> weight_type(const Topology& topology, uint32_t heap, uint32_t allowed, bool visible) {
   std::optional<uint32_t> best;
@@ -38,6 +30,14 @@ std::optional<uint32_t> weight_type(const Topology& topology, uint32_t heap, uin
 }
 
 }  // namespace
+
+bool is_window(const Topology& topology, uint32_t heap) {
+  uint64_t largest = 0;
+  for (const Heap& other : topology.heaps) {
+    if (other.device_local) largest = std::max(largest, other.bytes);
+  }
+  return topology.heaps[heap].device_local && topology.heaps[heap].bytes < largest / kWindowShare;
+}
 
 uint64_t heap_reserve(uint64_t bytes) {
   return std::min(bytes / 64, uint64_t{512} << 20);

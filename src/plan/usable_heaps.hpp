@@ -24,15 +24,18 @@ struct UsableHeap {
   uint64_t reserve = 0;  ///< left to the desktop and the driver
 };
 
+/// Whether a heap is only a small host-visible window onto a device's memory: under 1/16 of its largest local
+/// heap.
+bool is_window(const Topology& topology, uint32_t heap);
+
 /// What is left of a heap of `bytes` for others: 1/64 of it, at most 512 MiB.
 uint64_t heap_reserve(uint64_t bytes);
 
 /// The heaps that weights and KV memory may lie in, in the order of filling: near before far, device-local
 /// before others, large before small. A unified device: all of them. A discrete one: its own memory, then the
-/// host's. A small host-visible window onto a device's memory (under 1/16 of its largest local heap) is left
-/// out, and so is a heap without memory that buffers may use. `allowed_types`: bit i says that buffers may
-/// lie in types[i]. `prefer_host_visible`: take host-visible memory where a heap has both (the host then
-/// writes straight into place).
+/// host's. A window is left out, and so is a heap without memory that buffers may use. `allowed_types`: bit i
+/// says that buffers may lie in types[i]. `prefer_host_visible`: take host-visible memory where a heap has
+/// both (the host then writes straight into place).
 std::vector<UsableHeap> usable_heaps(const Topology& topology, uint32_t allowed_types = UINT32_MAX,
                                      bool prefer_host_visible = true);
 
