@@ -60,4 +60,17 @@ std::optional<uint64_t> read_number(const std::filesystem::path& path) {
   return text ? parse_number(*text) : std::nullopt;
 }
 
+std::vector<std::string> list_names(const std::filesystem::path& folder) {
+  constexpr size_t kMostNames = 4096;
+  std::vector<std::string> names;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(folder, error);
+  while (!error && entry != std::filesystem::directory_iterator() && names.size() < kMostNames) {
+    names.push_back(entry->path().filename().string());
+    entry.increment(error);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
 }  // namespace caldera::machine

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace caldera::machine {
 
@@ -25,5 +26,8 @@ std::optional<uint64_t> parse_number(std::string_view text);
 
 /// The number in a file that holds one ("103079215104\n", "0x1002\n").
 std::optional<uint64_t> read_number(const std::filesystem::path& path);
+
+/// The names in a folder, sorted; none where there is no such folder. At most 4096 are looked at.
+std::vector<std::string> list_names(const std::filesystem::path& folder);
 
 }  // namespace caldera::machine
