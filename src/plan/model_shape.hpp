@@ -49,9 +49,14 @@ struct ModelShape {
   uint32_t context = 0;  ///< as trained
   bool tied = false;     ///< the output matrix is the embedding
   double rope_base = 10000;
+  uint32_t rotated = 0;  ///< dimensions of a head that are rotated; 0: all
   double norm_epsilon = 1e-5;
   std::vector<LayerShape> layers;
+  /// Those of one name stand together, each for its `count` of layers.
   std::vector<TensorShape> tensors;
 };
+
+/// Weights of a model, all experts included.
+uint64_t parameters(const ModelShape& shape);
 
 }  // namespace caldera::plan
