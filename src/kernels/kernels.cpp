@@ -9,6 +9,7 @@
 #include "caldera/error.hpp"
 #include "kernels/shaders.hpp"
 #include "kernels/state.hpp"
+#include "quant/file_layout.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -26,6 +27,19 @@ uint32_t divide_up(uint32_t value, uint32_t by) {
 /// The batch's head and entries as a range: what the sampler writes and everyone reads.
 Range batch_range(uint64_t address) {
   return {address, sizeof(BatchHead)};
+}
+
+/// Wide loads from a misaligned address give nonsense or lose the device. Errors: kInternal.
+void check_alignment(const Matrix& matrix) {
+  if (matrix.storage != Storage::kFile) return;
+  const uint32_t alignment = quant::file_alignment(matrix.format);
+  for (const Segment& segment : matrix.segments) {
+    if (segment.address % alignment == 0) continue;
+    throw Error(
+        ErrorKind::kInternal,
+        fmt::format("weights in {} lie at {:#x}, where kernels need a multiple of {}: copy them there",
+                    quant::info(matrix.format).name, segment.address, alignment));
+  }
 }
 
 /// Rows of one dispatch: groups in x are limited to 65535 on many devices.
@@ -69,6 +83,7 @@ uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
 }
 
 void Kernels::record(const Target& target, const Embed& op) {
+  check_alignment(*op.table);
   struct {
     uint64_t table, x, batch;
     uint32_t columns, first_row, rows, row_bytes, plane1, plane2, plane3;
@@ -80,7 +95,7 @@ void Kernels::record(const Target& target, const Embed& op) {
   c.plane1 = op.table->layout.plane[1];
   c.plane2 = op.table->layout.plane[2];
   c.plane3 = op.table->layout.plane[3];
-  const auto& pipe = pipeline(shader("embed", op.table->format), {subgroup_});
+  const auto& pipe = pipeline(shader("embed", op.table->format, op.table->storage), {subgroup_});
   const Range reads[] = {batch_range(target.batch)};
   // Segments write different rows of x, so only the first is ordered against what came before.
   for (size_t i = 0; i < op.table->segments.size(); ++i) {
@@ -134,6 +149,7 @@ void Kernels::record(const Target& target, const Product& op) {
     uint32_t columns, rows, row_bytes, plane1, plane2, plane3, x_stride, out_stride;
   } c{};
   const Matrix& matrix = *op.weights;
+  check_alignment(matrix);
   c.x = op.x.address;
   c.batch = target.batch;
   c.columns = matrix.columns;
@@ -146,7 +162,7 @@ void Kernels::record(const Target& target, const Product& op) {
 
   const ProductShape shape = product_shape(target.columns);
   const auto& pipe =
-      pipeline(shader(shape.tiles ? "matmul" : "matvec", matrix.format),
+      pipeline(shader(shape.tiles ? "matmul" : "matvec", matrix.format, matrix.storage),
                {subgroup_ * shape.subgroups, subgroup_, shape.constants[0], shape.constants[1],
                 static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count)});
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/shaders.hpp"
 #include "quant/format.hpp"
 #include "quant/resident.hpp"
 #include "vulkan/device.hpp"
@@ -27,12 +28,16 @@ struct Segment {
   uint32_t rows = 0;
 };
 
-/// A weight matrix (rows, columns) in the resident layout, in as many segments as the device's limits ask
-/// for.
+/// A weight matrix (rows, columns), in as many segments as the device's limits ask for.
+///
+/// `layout` is quant::row_layout() or quant::file_layout(), as `storage` says. In the file's storage a
+/// segment begins at a multiple of quant::file_alignment(); a file has no alternating gate and up rows, so
+/// Epilogue::kSwiGlu is not for its matrices: take the operation SwiGlu.
 struct Matrix {
   quant::Format format = quant::Format::kF32;
   uint32_t rows = 0;
   uint32_t columns = 0;
+  Storage storage = Storage::kResident;
   quant::RowLayout layout;
   std::vector<Segment> segments;
 };

@@ -17,8 +17,10 @@ const vulkan::Shader& shader(std::string_view name) {
   return *found;
 }
 
-const vulkan::Shader& shader(std::string_view name, quant::Format format) {
-  return shader(fmt::format("{}_{}", name, quant::info(format).name));
+const vulkan::Shader& shader(std::string_view name, quant::Format format, Storage storage) {
+  // Plain numbers lie in the file as they do in the resident layout.
+  const bool blocks = storage == Storage::kFile && quant::info(format).block_elements > 1;
+  return shader(fmt::format("{}_{}{}", name, blocks ? "file_" : "", quant::info(format).name));
 }
 
 std::string_view shader_compiler() {

@@ -1,4 +1,4 @@
-// What the kernels' tests share: batches, matrices in the resident layout, and running one operation.
+// What the kernels' tests share: batches, matrices in either storage, and running one operation.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 
 #include "kernels/kernels.hpp"
 #include "kernels/state.hpp"
+#include "quant/file_layout.hpp"
 #include "support/device.hpp"
 #include "support/random.hpp"
 
@@ -79,31 +80,64 @@ struct Shape {
 
 /// Records `operation` for `batch`, submits it and waits.
 template <class Operation>
-void run(const Operation& operation, const TestBatch& batch, const Shape& shape) {
+void run(const Operation& operation, const TestBatch& batch, const Shape& shape,
+         Kernels::Tiles tiles = Kernels::Tiles::kAuto) {
   Kernels kernels = shared_kernels();
+  kernels.set_tiles(tiles);
   vulkan::Recording recording(test::device());
   kernels.record({&recording, batch.address(), shape.columns, shape.one_token_each, shape.splits}, operation);
   recording.finish();
   test::run(recording);
 }
 
+/// Where weights in the file's storage begin in the tests' memory: GGUF aligns tensors to 32 bytes, no more.
+inline constexpr uint32_t kFileStart = 3 * 32;
+
 /// Random weights (rows, columns) encoded in `format`: on the device, and as the numbers they stand for.
 class TestMatrix {
  public:
-  /// `segment_rows`: how the rows are cut into allocations of their own; together `rows`.
-  TestMatrix(quant::Format format, uint32_t columns, const std::vector<uint32_t>& segment_rows,
-             uint32_t seed) {
+  /// `segment_rows`: how the rows are cut into segments; together `rows`. Resident segments are allocations
+  /// of their own; a file's lie one after the other, among bytes that are no numbers.
+  TestMatrix(quant::Format format, Storage storage, uint32_t columns,
+             const std::vector<uint32_t>& segment_rows, uint32_t seed) {
     matrix_.format = format;
     matrix_.columns = columns;
-    matrix_.layout = quant::row_layout(format, columns);
+    matrix_.storage = storage;
     for (const uint32_t rows : segment_rows) matrix_.rows += rows;
     const uint64_t elements = uint64_t{matrix_.rows} * columns;
     std::vector<std::byte> file(quant::bytes_for(format, elements));
     quant::encode(format, test::uniforms(elements, seed), file);
     values.resize(elements);
     quant::decode(format, file, std::span<double>(values));
+    if (storage == Storage::kFile) {
+      place_file(file, segment_rows);
+    } else {
+      place_resident(file, segment_rows);
+    }
+  }
+  TestMatrix(quant::Format format, uint32_t rows, uint32_t columns, uint32_t seed)
+      : TestMatrix(format, Storage::kResident, columns, std::vector<uint32_t>{rows}, seed) {}
+
+  const Matrix& get() const { return matrix_; }
+  std::vector<double> values;  ///< (rows, columns)
+
+ private:
+  void place_file(const std::vector<std::byte>& file, const std::vector<uint32_t>& segment_rows) {
+    matrix_.layout = quant::file_layout(matrix_.format, matrix_.columns);
+    std::vector<std::byte> around(kFileStart + file.size() + 32, std::byte{0xFF});
+    std::copy(file.begin(), file.end(), around.begin() + kFileStart);
+    memory_.emplace_back(around);
+    uint32_t first = 0;
+    for (const uint32_t rows : segment_rows) {
+      const uint64_t offset = kFileStart + uint64_t{first} * matrix_.layout.row_bytes;
+      matrix_.segments.push_back({memory_[0].address() + offset, first, rows});
+      first += rows;
+    }
+  }
+  void place_resident(const std::vector<std::byte>& file, const std::vector<uint32_t>& segment_rows) {
+    matrix_.layout = quant::row_layout(matrix_.format, matrix_.columns);
     std::vector<std::byte> packed(uint64_t{matrix_.rows} * matrix_.layout.row_bytes);
-    quant::pack_rows(format, columns, matrix_.rows, file, packed);
+    quant::pack_rows(matrix_.format, matrix_.columns, matrix_.rows, file, packed);
     uint32_t first = 0;
     for (const uint32_t rows : segment_rows) {
       const auto from = packed.begin() + int64_t{first} * matrix_.layout.row_bytes;
@@ -112,13 +146,7 @@ class TestMatrix {
       first += rows;
     }
   }
-  TestMatrix(quant::Format format, uint32_t rows, uint32_t columns, uint32_t seed)
-      : TestMatrix(format, columns, std::vector<uint32_t>{rows}, seed) {}
 
-  const Matrix& get() const { return matrix_; }
-  std::vector<double> values;  ///< (rows, columns)
-
- private:
   Matrix matrix_;
   std::vector<DeviceArray<std::byte>> memory_;
 };

@@ -1,8 +1,9 @@
-// Products of every format, as matrix times few vectors and times many, against sums in double precision.
+// Products of every format in either storage, as matrix times few vectors and times many, against sums in
+// double precision.
 #include <gtest/gtest.h>
 
+#include "kernels/each_storage.hpp"
 #include "kernels/kernel_test.hpp"
-#include "quant/each_format.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -12,6 +13,7 @@ using quant::Format;
 /// One product to check; what is not named has the value of the plainest case.
 struct Case {
   Format format = Format::kF32;
+  Storage storage = Storage::kResident;
   std::vector<uint32_t> segments{32};  ///< rows of each
   uint32_t columns = 256;
   uint32_t vectors = 1;        ///< columns the recording is made for
@@ -21,15 +23,16 @@ struct Case {
   Count count = Count::kTokens;
   uint32_t first_output = 0;
   uint32_t spare = 3;  ///< outputs beyond the product's in each row of `out`
+  Kernels::Tiles tiles = Kernels::Tiles::kAuto;
 };
 
 void check(const Case& c) {
-  SCOPED_TRACE(::testing::Message() << quant::info(c.format).name << ": "
+  SCOPED_TRACE(::testing::Message() << stored_name({c.format, c.storage}) << ": "
                                     << ::testing::PrintToString(c.segments) << " rows of " << c.columns
                                     << ", " << c.used << " of " << c.vectors << " vectors, epilogue "
                                     << static_cast<uint32_t>(c.epilogue) << (c.bias ? ", bias" : ""));
   const uint32_t used = std::min(c.used, c.vectors);
-  const TestMatrix weights(c.format, c.columns, c.segments, 1);
+  const TestMatrix weights(c.format, c.storage, c.columns, c.segments, 1);
   const uint32_t rows = weights.get().rows;
   const uint32_t outputs = c.epilogue == Epilogue::kSwiGlu ? rows / 2 : rows;
   const uint32_t stride = c.first_output + outputs + c.spare;
@@ -50,7 +53,7 @@ void check(const Case& c) {
       c.count == Count::kTokens ? TestBatch::of(used, c.vectors) : TestBatch::of(used + c.vectors, used);
   run(Product{&weights.get(), device_x.range(), out.range(), stride, c.first_output,
               c.bias ? device_bias.address() : 0, c.epilogue, c.count},
-      batch, {c.vectors});
+      batch, {c.vectors}, c.tiles);
 
   const std::vector<float> got = out.get();
   std::vector<double> sum(rows);
@@ -95,49 +98,75 @@ void check(const Case& c) {
   }
 }
 
-class ProductTest : public ::testing::TestWithParam<quant::FormatInfo> {
+class ProductTest : public ::testing::TestWithParam<StoredFormat> {
  protected:
   Format format() const { return GetParam().format; }
+  Storage storage() const { return GetParam().storage; }
   /// Widths with rows of whole loads and odd tails.
   std::vector<uint32_t> widths() const {
-    return GetParam().block_elements == 256 ? std::vector<uint32_t>{256, 768}
-                                            : std::vector<uint32_t>{32, 96, 576, 1536};
+    return quant::info(GetParam().format).block_elements == 256 ? std::vector<uint32_t>{256, 768}
+                                                                : std::vector<uint32_t>{32, 96, 576, 1536};
   }
 };
 
 TEST_P(ProductTest, OneVector) {
   for (const uint32_t columns : widths()) {
-    for (const uint32_t rows : {1U, 2U, 7U, 31U, 32U, 33U, 100U}) check({format(), {rows}, columns});
+    for (const uint32_t rows : {1U, 2U, 7U, 31U, 32U, 33U, 100U})
+      check({format(), storage(), {rows}, columns});
   }
 }
 
 TEST_P(ProductTest, EightVectors) {
   for (const uint32_t columns : widths())
-    check({.format = format(), .segments = {33}, .columns = columns, .vectors = 8});
+    check({.format = format(), .storage = storage(), .segments = {33}, .columns = columns, .vectors = 8});
   for (const uint32_t used : {0U, 1U, 5U, 7U}) {
-    check({.format = format(), .segments = {7}, .vectors = 8, .used = used, .first_output = 5});
+    check({.format = format(),
+           .storage = storage(),
+           .segments = {7},
+           .vectors = 8,
+           .used = used,
+           .first_output = 5});
   }
 }
 
 TEST_P(ProductTest, ManyVectors) {
   for (const uint32_t columns : widths()) {
-    check({.format = format(), .segments = {100}, .columns = columns, .vectors = 33});
+    check({.format = format(), .storage = storage(), .segments = {100}, .columns = columns, .vectors = 33});
   }
   for (const uint32_t rows : {1U, 2U, 7U, 31U, 32U, 33U}) {
-    check({.format = format(), .segments = {rows}, .vectors = 17, .used = 11, .first_output = 2});
+    check({.format = format(),
+           .storage = storage(),
+           .segments = {rows},
+           .vectors = 17,
+           .used = 11,
+           .first_output = 2});
   }
   for (const uint32_t used : {0U, 1U, 8U, 9U, 63U, 64U}) {
-    check({.format = format(), .segments = {40}, .vectors = 64, .used = used});
+    check({.format = format(), .storage = storage(), .segments = {40}, .vectors = 64, .used = used});
   }
 }
 
 TEST_P(ProductTest, Segments) {
   for (const uint32_t vectors : {1U, 8U, 9U}) {
-    check({.format = format(), .segments = {38, 2, 10}, .vectors = vectors, .first_output = 4});
+    check({.format = format(),
+           .storage = storage(),
+           .segments = {38, 2, 10},
+           .vectors = vectors,
+           .first_output = 4});
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, ProductTest, quant::every_format(), quant::format_name);
+TEST_P(ProductTest, Tiles) {  // which software devices do without, unless they are told to
+  check({.format = format(),
+         .storage = storage(),
+         .segments = {37, 8},
+         .columns = widths().back(),
+         .vectors = 17,
+         .used = 15,
+         .tiles = Kernels::Tiles::kAlways});
+}
+
+INSTANTIATE_TEST_SUITE_P(, ProductTest, every_stored_format(), stored_test_name);
 
 // What follows is the same code whatever the format.
 

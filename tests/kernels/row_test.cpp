@@ -1,20 +1,20 @@
 // The kernels that work on rows of activations: embedding, norm, SwiGLU.
 #include <gtest/gtest.h>
 
+#include "kernels/each_storage.hpp"
 #include "kernels/kernel_test.hpp"
-#include "quant/each_format.hpp"
 
 namespace caldera::kernels {
 namespace {
 
-class EmbedTest : public ::testing::TestWithParam<quant::FormatInfo> {};
+class EmbedTest : public ::testing::TestWithParam<StoredFormat> {};
 
 TEST_P(EmbedTest, TakesEachTokensRow) {
-  const bool super = GetParam().block_elements == 256;
+  const bool super = quant::info(GetParam().format).block_elements == 256;
   for (const uint32_t columns :
        super ? std::vector<uint32_t>{256, 768} : std::vector<uint32_t>{32, 96, 576}) {
     // Three segments of uneven size: most tokens' rows lie in another than the first.
-    const TestMatrix table(GetParam().format, columns, {2, 30, 8}, 11);
+    const TestMatrix table(GetParam().format, GetParam().storage, columns, {2, 30, 8}, 11);
     const std::vector<uint32_t> tokens{0, 39, 1, 2, 31, 32, 32, 17};
     std::vector<Entry> entries;
     for (const uint32_t token : tokens) entries.push_back({token, 0, 0, 0});
@@ -39,7 +39,7 @@ TEST_P(EmbedTest, TakesEachTokensRow) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, EmbedTest, quant::every_format(), quant::format_name);
+INSTANTIATE_TEST_SUITE_P(, EmbedTest, every_stored_format(), stored_test_name);
 
 TEST(EmbedEdgeTest, NoTokensWriteNothing) {
   const TestMatrix table(quant::Format::kF32, 4, 32, 1);

@@ -1,6 +1,17 @@
-// Q4_0: nibbles; d for each unit of 32. weight = d (code - 8).
+// Q4_0: weight = d (code - 8).
+#ifdef FILE_LAYOUT
+// A block of 32 weights: d, nibbles.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  const uint64_t block = row + (group >> 1) * 18;
+  expand_codes(nibbles_of(even_words4(block + 2), group & 1), q);
+  const float d = even_half(block);
+  scale = vec2(d, -8 * d);
+}
+#else
+// Planes: nibbles; d for each unit of 32.
 void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
   expand_codes(nibbles_at(row, group), q);
   const float d = half_at(row + planes.x, group >> 1);
   scale = vec2(d, -8 * d);
 }
+#endif

@@ -1,7 +1,18 @@
-// Q4_K: nibbles; d, dmin and eight pairs of a 6-bit scale and minimum for each 256.
-// weight = d scale code - dmin minimum.
+// Q4_K: weight = d scale code - dmin minimum, scale and minimum of 6 bits for each 32.
+#ifdef FILE_LAYOUT
+// A block of 256 weights: d and dmin, pairs; nibbles, of 64 weights in 32 bytes.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  const uint64_t block = row + (group >> 4) * 144;
+  const uvec4 bytes = load_words4(block, 1 + 2 * (group >> 2 & 3) + (group & 1));
+  expand_codes(nibbles_of(bytes, group >> 1 & 1), q);
+  const uvec4 head = load_words4(block, 0);
+  scale = unpackHalf2x16(head.x) * vec2(pair_of_block(head, group >> 1 & 7)) * vec2(1, -1);
+}
+#else
+// Planes: nibbles; d, dmin and eight pairs of scale and minimum for each 256.
 void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
   expand_codes(nibbles_at(row, group), q);
   const uvec4 super = load_words4(row + planes.x, group >> 4);
   scale = unpackHalf2x16(super.x) * vec2(pair_at(super, group >> 1 & 7)) * vec2(1, -1);
 }
+#endif

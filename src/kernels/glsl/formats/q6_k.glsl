@@ -1,7 +1,22 @@
-// Q6_K: nibbles; two bits; a signed byte of scale for each group; d for each 256. weight = d scale (code - 32).
+// Q6_K: weight = d scale (code - 32), a signed byte of scale for each group.
+#ifdef FILE_LAYOUT
+// A block of 256 weights: nibbles, of 128 weights in 64 bytes; two bits, of 128 weights in 32 bytes; scales; d.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  const uint64_t block = row + (group >> 4) * 210;
+  const uint g = group & 15;
+  const uvec4 low = nibbles_of(even_words4(block + 64 * (g >> 3) + 16 * (g & 3)), g >> 2 & 1);
+  const uvec4 high = two_bits_of(even_words4(block + 128 + 32 * (g >> 3) + 16 * (g & 1)), g >> 1 & 3);
+  expand_codes(low | high << 4, q);
+  const int step = bitfieldExtract(int(byte_of_block(block + 192 + g)), 0, 8);
+  const float d = even_half(block + 208) * float(step);
+  scale = vec2(d, -32 * d);
+}
+#else
+// Planes: nibbles; two bits; scales; d for each 256.
 void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
   expand_codes(nibbles_at(row, group) | two_bits_at(row + planes.x, group) << 4, q);
   const int step = bitfieldExtract(int(byte_of_plane(row + planes.y, group)), 0, 8);
   const float d = half_at(row + planes.z, group >> 4) * float(step);
   scale = vec2(d, -32 * d);
 }
+#endif
