@@ -172,11 +172,23 @@ const Tensor* File::find(std::string_view name) const {
 }
 
 void File::read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const {
-  if (tensor.file >= state_->files.size() || offset > tensor.bytes || out.size() > tensor.bytes - offset) {
+  if (offset > tensor.bytes || out.size() > tensor.bytes - offset) {
     throw Error(ErrorKind::kInternal, fmt::format("{} bytes at {} do not lie in tensor {} of {} bytes",
                                                   out.size(), offset, quote(tensor.name), tensor.bytes));
   }
-  state_->files[tensor.file].read_at(tensor.offset + offset, out, "tensor " + quote(tensor.name));
+  input(tensor.file).read_at(tensor.offset + offset, out, "tensor " + quote(tensor.name));
+}
+
+void File::demand_unchanged(const Tensor& tensor, uint64_t offset) const {
+  input(tensor.file).demand_unchanged(offset, "tensor " + quote(tensor.name));
+}
+
+const InputFile& File::input(uint32_t index) const {
+  if (index >= state_->files.size()) {
+    throw Error(ErrorKind::kInternal,
+                fmt::format("there is no file {} in a set of {}", index, state_->files.size()));
+  }
+  return state_->files[index];
 }
 
 void validate_header(std::span<const std::byte> bytes, uint64_t file_bytes) {

@@ -16,6 +16,8 @@
 
 namespace caldera::gguf {
 
+class InputFile;  // input_file.hpp
+
 /// Where a tensor lies and what shape it has.
 struct Tensor {
   std::string name;
@@ -54,6 +56,14 @@ class File {
   /// Reads `out.size()` bytes of the tensor from `offset` bytes into it.
   /// Errors: kFile, naming the tensor and offset, when the read fails or comes up short.
   void read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const;
+
+  /// Errors: kFile, when the tensor's file was changed since it was opened; `offset` is the byte of the
+  /// tensor that was reached, for the message. Cheap: one system call.
+  void demand_unchanged(const Tensor& tensor, uint64_t offset) const;
+
+  /// File `index` of paths(), for the other ways to read it (read_queue.hpp, mapped_file.hpp). Errors:
+  /// kInternal, when there is none.
+  const InputFile& input(uint32_t index) const;
 
  private:
   struct State;

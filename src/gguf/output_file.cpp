@@ -6,10 +6,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include "caldera/error.hpp"
+#include "gguf/system_message.hpp"
 
 namespace caldera::gguf {
 
@@ -54,8 +54,7 @@ void OutputFile::commit() {
 }
 
 void OutputFile::fail(const char* what, int error) const {
-  throw Error(ErrorKind::kFile,
-              fmt::format("{}: {}: {}", path_.string(), what, std::generic_category().message(error)));
+  throw Error(ErrorKind::kFile, fmt::format("{}: {}: {}", path_.string(), what, system_message(error)));
 }
 
 }  // namespace caldera::gguf
