@@ -49,15 +49,19 @@ const LoadOptions& checked(const LoadOptions& options) {
 }  // namespace
 
 Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options)
+    : Engine(spec, options, [&](vulkan::Device& device) {
+        return model::load_weights(file, spec, device, [&](uint64_t done, uint64_t total) {
+          return !options.progress || options.progress({done, total});
+        });
+      }) {}
+
+Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeights& make_weights)
     : spec_(std::move(spec)),
       instance_(checked(options).validation),
       device_(instance_, instance_.choose(options.device), {.memory_limit = options.memory_limit}),
       pipelines_(device_, cache_folder()),
       kernels_(device_, pipelines_),
-      weights_(model::load_weights(file, spec_, device_,
-                                   [&](uint64_t done, uint64_t total) {
-                                     return !options.progress || options.progress({done, total});
-                                   })),
+      weights_(make_weights(device_)),
       pages_(device_, model::page_bytes(spec_)) {
   context_ = options.context > 0 ? options.context : spec_.context;
   // A software device takes a second for what a GPU does at once: smaller batches show progress.

@@ -34,11 +34,16 @@ class Engine {
  public:
   /// Errors: as Model::load.
   Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options);
+  /// Places a model's weights on the device it is given.
+  using MakeWeights = std::function<model::Weights(vulkan::Device& device)>;
+  /// Weights that come from elsewhere than a file. Errors: as above, and what `make_weights` throws.
+  Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeights& make_weights);
   ~Engine();
 
   std::mutex& mutex() { return mutex_; }
   const model::ModelSpec& spec() const { return spec_; }
   const DeviceInfo& device_info() const { return device_.physical().info; }
+  const model::Weights& weights() const { return weights_; }
   uint64_t parameters() const { return weights_.parameters; }
   uint32_t context() const { return context_; }
   const LoadReport& load_report() const { return report_; }

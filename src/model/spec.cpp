@@ -111,21 +111,23 @@ const std::vector<Architecture>& architectures() {
   return all;
 }
 
+const Architecture& architecture_named(std::string_view name) {
+  const auto& all = architectures();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Architecture& one) { return one.name == name; });
+  if (found != all.end()) return *found;
+  std::vector<std::string_view> names;
+  names.reserve(all.size());
+  for (const Architecture& one : all) names.push_back(one.name);
+  throw Error(ErrorKind::kUnsupported,
+              fmt::format("the architecture '{}' is not supported: {} are", name, fmt::join(names, ", ")));
+}
+
 ModelSpec read_spec(const gguf::File& file) {
   const gguf::Metadata& metadata = file.metadata();
   ModelSpec spec;
   spec.architecture = metadata.required_string("general.architecture");
-  const auto& all = architectures();
-  const auto found = std::find_if(all.begin(), all.end(),
-                                  [&](const Architecture& one) { return one.name == spec.architecture; });
-  if (found == all.end()) {
-    std::vector<std::string_view> names;
-    names.reserve(all.size());
-    for (const Architecture& one : all) names.push_back(one.name);
-    throw Error(ErrorKind::kUnsupported, fmt::format("the architecture '{}' is not supported: {} are",
-                                                     spec.architecture, fmt::join(names, ", ")));
-  }
-
+  const Architecture& architecture = architecture_named(spec.architecture);
   const Reader reader(metadata, spec.architecture);
   spec.name = metadata.string("general.name").value_or(std::string_view());
   spec.width = reader.required("embedding_length", 32, 1U << 20);
@@ -156,6 +158,7 @@ ModelSpec read_spec(const gguf::File& file) {
     spec.layers.push_back({heads[i], kv_heads[i], head, ffn[i], window, false});
   }
   spec.rope = read_rope(reader, head);
+  spec.rope.neox = architecture.neox;
   if (spec.rope.rotated % 4 != 0) {
     throw Error(
         ErrorKind::kUnsupported,
@@ -168,7 +171,30 @@ ModelSpec read_spec(const gguf::File& file) {
                                                 embedding->rows(), embedding->columns(), spec.width));
   }
   spec.vocabulary = static_cast<uint32_t>(embedding->rows());
-  found->refine(file, spec);
+  architecture.refine(file, spec);
+  return spec;
+}
+
+ModelSpec spec_of(const plan::ModelShape& shape) {
+  ModelSpec spec;
+  spec.architecture = shape.architecture;
+  spec.name = shape.name;
+  spec.width = shape.width;
+  spec.vocabulary = shape.vocabulary;
+  spec.context = shape.context;
+  spec.norm_epsilon = static_cast<float>(shape.norm_epsilon);
+  for (const plan::LayerShape& layer : shape.layers) {
+    if (layer.experts > 0) {
+      throw Error(
+          ErrorKind::kUnsupported,
+          fmt::format("{} is a mixture of experts: it can be planned for, and not computed yet", shape.name));
+    }
+    spec.layers.push_back({layer.heads, layer.kv_heads, layer.head, layer.ffn, 0, layer.qk_norm});
+  }
+  if (spec.layers.empty()) throw Error(ErrorKind::kInternal, shape.name + " has no layers");
+  spec.rope.rotated = spec.layers[0].head;
+  spec.rope.base = shape.rope_base;
+  spec.rope.neox = architecture_named(shape.architecture).neox;
   return spec;
 }
 

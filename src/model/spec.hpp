@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gguf/file.hpp"
+#include "plan/model_shape.hpp"
 
 namespace caldera::model {
 
@@ -54,6 +55,7 @@ struct ModelSpec {
 /// An architecture that Caldera can run.
 struct Architecture {
   std::string_view name;  ///< `general.architecture`
+  bool neox = false;      ///< how it rotates, see RopeSpec
   /// Fills what differs from the common reading of the metadata.
   void (*refine)(const gguf::File& file, ModelSpec& spec);
 };
@@ -64,8 +66,15 @@ extern const Architecture kLlama, kQwen2, kQwen3;
 /// All of them.
 const std::vector<Architecture>& architectures();
 
+/// The one of this name. Errors: kUnsupported, naming those there are.
+const Architecture& architecture_named(std::string_view name);
+
 /// The spec of a model. Errors: kUnsupported (an architecture or feature we cannot run, named), kFormat
 /// (metadata missing or impossible).
 ModelSpec read_spec(const gguf::File& file);
+
+/// The spec of a model that there is no file of, without rope scaling. Errors: kUnsupported (an architecture
+/// or a kind of layer that we cannot run).
+ModelSpec spec_of(const plan::ModelShape& shape);
 
 }  // namespace caldera::model

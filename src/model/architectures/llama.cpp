@@ -4,6 +4,6 @@
 
 namespace caldera::model {
 
-const Architecture kLlama{"llama", [](const gguf::File&, ModelSpec&) {}};
+const Architecture kLlama{"llama", false, [](const gguf::File&, ModelSpec&) {}};
 
 }  // namespace caldera::model

@@ -3,6 +3,6 @@
 
 namespace caldera::model {
 
-const Architecture kQwen2{"qwen2", [](const gguf::File&, ModelSpec& spec) { spec.rope.neox = true; }};
+const Architecture kQwen2{"qwen2", true, [](const gguf::File&, ModelSpec&) {}};
 
 }  // namespace caldera::model

@@ -3,8 +3,7 @@
 
 namespace caldera::model {
 
-const Architecture kQwen3{"qwen3", [](const gguf::File&, ModelSpec& spec) {
-                            spec.rope.neox = true;
+const Architecture kQwen3{"qwen3", true, [](const gguf::File&, ModelSpec& spec) {
                             for (LayerSpec& layer : spec.layers) layer.qk_norm = true;
                           }};
 

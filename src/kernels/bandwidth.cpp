@@ -1,0 +1,113 @@
+#include "kernels/bandwidth.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <numeric>
+#include <vector>
+
+#include "kernels/shaders.hpp"
+#include "vulkan/recording.hpp"
+#include "vulkan/result.hpp"
+
+namespace caldera::kernels {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kMostBytes = uint64_t{8} << 30;
+constexpr uint32_t kLoadBytes = 16;
+/// Workgroups of one dispatch that are tried: what fills a device best is not known before.
+constexpr std::array<uint32_t, 4> kGroups = {1024, 2048, 4096, 16384};
+constexpr int kRuns = 4;
+constexpr double kEnoughSeconds = 1;
+
+/// Two timestamps, where the device has them.
+class Stopwatch {
+ public:
+  explicit Stopwatch(vulkan::Device& device) : device_(device) {
+    if (device.physical().timestamp_bits == 0) return;
+    VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
+    info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+    info.queryCount = 2;
+    vulkan::check(vkCreateQueryPool(device.handle(), &info, nullptr, &pool_), "creating a query pool");
+  }
+  ~Stopwatch() { vkDestroyQueryPool(device_.handle(), pool_, nullptr); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+  void start(VkCommandBuffer commands) const {
+    if (pool_ == VK_NULL_HANDLE) return;
+    vkCmdResetQueryPool(commands, pool_, 0, 2);
+    vkCmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, pool_, 0);
+  }
+  void stop(VkCommandBuffer commands) const {
+    if (pool_ == VK_NULL_HANDLE) return;
+    vkCmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, pool_, 1);
+  }
+  /// Seconds between the two, at most `by_the_clock`, which is also the answer of a device that cannot tell.
+  double seconds(double by_the_clock) const {
+    if (pool_ == VK_NULL_HANDLE) return by_the_clock;
+    std::array<uint64_t, 2> ticks{};
+    vulkan::check(vkGetQueryPoolResults(device_.handle(), pool_, 0, 2, sizeof(ticks), ticks.data(),
+                                        sizeof(ticks[0]), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+                  "reading timestamps");
+    const uint32_t bits = device_.physical().timestamp_bits;
+    const uint64_t mask = bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
+    const double passed = static_cast<double>((ticks[1] - ticks[0]) & mask) *
+                          static_cast<double>(device_.physical().timestamp_period) * 1e-9;
+    return passed > 0 && passed < by_the_clock ? passed : by_the_clock;
+  }
+
+ private:
+  vulkan::Device& device_;
+  VkQueryPool pool_ = VK_NULL_HANDLE;
+};
+
+}  // namespace
+
+ReadSpeed read_speed(vulkan::Device& device, vulkan::PipelineStore& pipelines,
+                     const vulkan::Allocation& memory) {
+  const DeviceInfo& info = device.physical().info;
+  const uint32_t threads = std::bit_floor(std::min(256U, info.max_workgroup_invocations));
+  const uint32_t most_subgroups = threads / std::max(1U, std::min(info.min_subgroup_size, threads));
+  const uint64_t bytes = std::min(memory.bytes(), kMostBytes) / kLoadBytes * kLoadBytes;
+  const vulkan::Allocation sums = device.memory().allocate(
+      uint64_t{kGroups.back()} * most_subgroups * sizeof(uint32_t), vulkan::Residency::kHostRead,
+      vulkan::Purpose::kStaging, "sums of what is read");
+  const struct {
+    uint64_t memory, sums;
+    uint32_t loads;
+  } constants{memory.address(), sums.address(), static_cast<uint32_t>(bytes / kLoadBytes)};
+  const vulkan::Pipeline& pipeline = pipelines.get(shader("read_bandwidth"), {&threads, 1}, 0);
+  const vulkan::Range range{sums.address(), sums.bytes()};
+  const Stopwatch stopwatch(device);
+
+  ReadSpeed speed;
+  const auto begin = Clock::now();
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  for (const uint32_t groups : kGroups) {
+    std::fill_n(reinterpret_cast<uint32_t*>(sums.host()), sums.bytes() / sizeof(uint32_t), 0);
+    vulkan::Recording recording(device);
+    stopwatch.start(recording.handle());
+    recording.dispatch(pipeline, std::as_bytes(std::span(&constants, 1)), {groups, 1, 1}, {}, {&range, 1});
+    stopwatch.stop(recording.handle());
+    recording.finish();
+    const VkCommandBuffer buffer = recording.handle();
+    for (int run = 0; run < kRuns; ++run) {
+      const auto start = Clock::now();
+      device.wait(device.submit({&buffer, 1}));
+      const double seconds = stopwatch.seconds(seconds_since(start));
+      speed.bytes_per_second = std::max(speed.bytes_per_second, static_cast<double>(bytes) / seconds);
+    }
+    const auto* words = reinterpret_cast<const uint32_t*>(sums.host());
+    speed.sum = std::accumulate(words, words + sums.bytes() / sizeof(uint32_t), 0U);
+    if (seconds_since(begin) > kEnoughSeconds) break;
+  }
+  return speed;
+}
+
+}  // namespace caldera::kernels
