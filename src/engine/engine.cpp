@@ -9,15 +9,13 @@
 
 #include "caldera/error.hpp"
 #include "kernels/state.hpp"
+#include "plan/limits.hpp"
 
 namespace caldera::engine {
 namespace {
 
 using vulkan::Purpose;
 using vulkan::Residency;
-
-/// Outputs computed at once when the logits of many tokens are wanted.
-constexpr uint32_t kOutputs = 32;
 
 std::filesystem::path cache_folder() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
@@ -64,9 +62,8 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
       weights_(make_weights(device_)),
       pages_(device_, model::page_bytes(spec_)) {
   context_ = options.context > 0 ? options.context : spec_.context;
-  // A software device takes a second for what a GPU does at once: smaller batches show progress.
-  const uint32_t usual = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 128 : 512;
-  read_tokens_ = std::min(options.prefill_rows > 0 ? options.prefill_rows : usual, std::bit_ceil(context_));
+  const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  read_tokens_ = plan::read_tokens(software, context_, options.prefill_rows);
 
   const auto shared = [&](uint64_t bytes, const char* what) {
     vulkan::Allocation memory =
@@ -86,11 +83,7 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
     std::memcpy(slot_addresses_.host() + i * sizeof(addresses), &addresses, sizeof(addresses));
   }
 
-  // Recordings are for powers of two, and kernels read whole tiles of columns.
-  const model::ProgramLimits limits{.tokens = std::bit_ceil(std::max(read_tokens_, kMaxSequences)),
-                                    .outputs = kOutputs,
-                                    .decode_tokens = kMaxSequences,
-                                    .context = context_};
+  const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
                                     decode_batch_.address()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
@@ -191,10 +184,10 @@ std::vector<float> Engine::logits_from(uint32_t index, uint32_t first) {
   while (slot.computed < total) {
     const uint32_t begin = slot.computed;
     submit_read(slot, index, std::min(total, begin + read_tokens_));
-    for (uint32_t at = std::max(begin, first); at < slot.computed; at += kOutputs) {
+    for (uint32_t at = std::max(begin, first); at < slot.computed; at += plan::kLogitRows) {
       device_.wait_all();
       kernels::BatchHead& head = read_head();
-      head.outputs = std::min(kOutputs, slot.computed - at);
+      head.outputs = std::min(plan::kLogitRows, slot.computed - at);
       for (uint32_t i = 0; i < head.outputs; ++i) head.output_index[i] = at + i - begin;
       const uint32_t columns = std::bit_ceil(head.outputs);
       const VkCommandBuffer buffer = recordings_->outputs(read_batch_.address(), columns, false).handle();

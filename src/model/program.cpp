@@ -7,15 +7,12 @@
 
 #include "caldera/error.hpp"
 #include "kernels/state.hpp"
+#include "model/plan_shape.hpp"
 #include "model/rope_table.hpp"
+#include "plan/working_memory.hpp"
 
 namespace caldera::model {
 namespace {
-
-/// Bytes of one layer's keys (or values) in a page, f16.
-uint64_t half_layer_bytes(const LayerSpec& layer) {
-  return uint64_t{layer.kv_heads} * kernels::kPageTokens * layer.head * 2;
-}
 
 uint32_t qkv_width(const LayerSpec& layer) {
   return (layer.heads + 2 * layer.kv_heads) * layer.head;
@@ -23,7 +20,7 @@ uint32_t qkv_width(const LayerSpec& layer) {
 
 /// Kernels count activations and the bytes of a page in 32 bits, and drivers read an index as signed.
 /// Errors: kUnsupported.
-void demand_small_offsets(const ModelSpec& spec, const ProgramLimits& limits, uint64_t page) {
+void demand_small_offsets(const ModelSpec& spec, const plan::BatchLimits& limits, uint64_t page) {
   uint64_t row = spec.width;
   uint64_t parts = 0;
   for (const LayerSpec& layer : spec.layers) {
@@ -49,49 +46,41 @@ void demand_small_offsets(const ModelSpec& spec, const ProgramLimits& limits, ui
 /// KV memory moves with its pages, so for barriers all of it is one range that nothing else lies in.
 constexpr vulkan::Range kAllKv{UINT64_MAX - 1, 1};
 
-template <class Of>
-uint32_t widest(const ModelSpec& spec, Of of) {
-  uint32_t most = 0;
-  for (const LayerSpec& layer : spec.layers) most = std::max<uint32_t>(most, of(layer));
-  return most;
-}
+// What the planner reckons with is what the kernels are made for.
+static_assert(plan::kPageTokens == kernels::kPageTokens);
+static_assert(plan::kAttentionSplits == kernels::kMaxSplits);
+static_assert(plan::kMaxSequences == kernels::kMaxVectorColumns);
+static_assert(plan::kRopeFineRows == kernels::kRopeFineRows);
 
 }  // namespace
 
 uint64_t page_bytes(const ModelSpec& spec) {
-  uint64_t bytes = 0;
-  for (const LayerSpec& layer : spec.layers) bytes += 2 * half_layer_bytes(layer);
-  return bytes;
+  return plan::page_bytes(plan_shape(spec));
 }
 
-vulkan::Range Program::scratch(vulkan::Device& device, uint64_t floats, const char* what) {
-  memory_.push_back(device.memory().allocate(floats * sizeof(float), vulkan::Residency::kDevice,
-                                             vulkan::Purpose::kActivations, what));
+vulkan::Range Program::scratch(vulkan::Device& device, uint64_t bytes, const char* what) {
+  memory_.push_back(
+      device.memory().allocate(bytes, vulkan::Residency::kDevice, vulkan::Purpose::kActivations, what));
   return {memory_.back().address(), memory_.back().bytes()};
 }
 
-Program::Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits,
+Program::Program(const ModelSpec& spec, const Weights& weights, const plan::BatchLimits& limits,
                  const ProgramInputs& inputs, vulkan::Device& device)
     : page_bytes_(model::page_bytes(spec)) {
   demand_small_offsets(spec, limits, page_bytes_);
-  const uint64_t tokens = limits.tokens;
-  const uint32_t ffn = widest(spec, [](const LayerSpec& layer) { return layer.ffn; });
-  const uint32_t attended = widest(spec, [](const LayerSpec& layer) { return layer.heads * layer.head; });
-  act_.x = scratch(device, tokens * spec.width, "the residual stream");
-  act_.normed = scratch(device, tokens * spec.width, "normalised activations");
-  act_.qkv = scratch(device, tokens * widest(spec, qkv_width), "queries, keys and values");
-  act_.attended = scratch(device, tokens * attended, "attention's output");
-  act_.hidden = scratch(device, tokens * ffn, "the feed-forward layer");
   const bool apart = std::any_of(weights.layers.begin(), weights.layers.end(),
                                  [](const LayerWeights& layer) { return layer.gate_up.parts.size() > 1; });
+  const plan::ProgramBytes bytes = plan::program_bytes(plan_shape(spec), limits, apart);
+  act_.x = scratch(device, bytes.x, "the residual stream");
+  act_.normed = scratch(device, bytes.normed, "normalised activations");
+  act_.qkv = scratch(device, bytes.qkv, "queries, keys and values");
+  act_.attended = scratch(device, bytes.attended, "attention's output");
+  act_.hidden = scratch(device, bytes.hidden, "the feed-forward layer");
   if (apart) {
-    act_.gate = scratch(device, tokens * ffn, "the gate");
-    act_.up = scratch(device, tokens * ffn, "the feed-forward layer");
+    act_.gate = scratch(device, bytes.gate, "the gate");
+    act_.up = scratch(device, bytes.up, "the feed-forward layer");
   }
-  const uint64_t part_floats =
-      widest(spec, [](const LayerSpec& layer) { return layer.heads * (layer.head + 2); });
-  act_.parts =
-      scratch(device, limits.decode_tokens * part_floats * kernels::kMaxSplits, "parts of attention");
+  act_.parts = scratch(device, bytes.parts, "parts of attention");
 
   const std::vector<float> table = rope_table(spec.rope, weights.rope_factors, limits.context);
   memory_.push_back(device.memory().allocate(table.size() * sizeof(float), vulkan::Residency::kDevice,
@@ -102,10 +91,10 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const ProgramLim
   body_.emplace_back(kernels::Embed{&weights.embedding, act_.x});
   for (uint32_t i = 0; i < spec.layers.size(); ++i) add_layer(spec, weights, i, inputs);
 
-  logits_ = device.memory().allocate(uint64_t{limits.outputs} * spec.vocabulary * sizeof(float),
-                                     vulkan::Residency::kDevice, vulkan::Purpose::kActivations, "logits");
+  logits_ = device.memory().allocate(bytes.logits, vulkan::Residency::kDevice, vulkan::Purpose::kActivations,
+                                     "logits");
   const vulkan::Range logits{logits_.address(), logits_.bytes()};
-  const vulkan::Range outputs = scratch(device, uint64_t{limits.outputs} * spec.width, "outputs");
+  const vulkan::Range outputs = scratch(device, bytes.outputs, "outputs");
   head_.emplace_back(
       kernels::Norm{act_.x, weights.output_norm, outputs, spec.width, spec.norm_epsilon, true});
   head_.emplace_back(kernels::Product{&weights.output(), outputs, logits, spec.vocabulary, 0, 0,
@@ -119,13 +108,14 @@ void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t 
   using kernels::Epilogue;
   const LayerSpec& layer = spec.layers[index];
   const LayerWeights& w = weights.layers[index];
+  const auto half_bytes = [](const LayerSpec& one) { return plan::half_layer_bytes(one.kv_heads, one.head); };
   uint64_t before = 0;
-  for (uint32_t i = 0; i < index; ++i) before += 2 * half_layer_bytes(spec.layers[i]);
+  for (uint32_t i = 0; i < index; ++i) before += 2 * half_bytes(spec.layers[i]);
   const kernels::AttentionShape shape{layer.heads,
                                       layer.kv_heads,
                                       layer.head,
                                       static_cast<uint32_t>(before),
-                                      static_cast<uint32_t>(half_layer_bytes(layer)),
+                                      static_cast<uint32_t>(half_bytes(layer)),
                                       layer.window};
   const uint32_t width = qkv_width(layer);
 

@@ -8,20 +8,13 @@
 #include "kernels/kernels.hpp"
 #include "model/spec.hpp"
 #include "model/weights.hpp"
+#include "plan/limits.hpp"
 #include "vulkan/device.hpp"
 
 namespace caldera::model {
 
 using Operation = std::variant<kernels::Embed, kernels::Norm, kernels::Product, kernels::Rope,
                                kernels::Attention, kernels::SwiGlu, kernels::Sample>;
-
-/// How large the batches are that the program's activations are made for.
-struct ProgramLimits {
-  uint32_t tokens = 0;         ///< most tokens of a batch
-  uint32_t outputs = 0;        ///< most outputs of a batch
-  uint32_t decode_tokens = 0;  ///< most tokens of a batch with split attention
-  uint32_t context = 0;        ///< most tokens of a sequence
-};
 
 /// What the engine gives the program to work on.
 struct ProgramInputs {
@@ -34,7 +27,7 @@ struct ProgramInputs {
 class Program {
  public:
   /// Errors: kUnsupported (too large to address), kMemory.
-  Program(const ModelSpec& spec, const Weights& weights, const ProgramLimits& limits,
+  Program(const ModelSpec& spec, const Weights& weights, const plan::BatchLimits& limits,
           const ProgramInputs& inputs, vulkan::Device& device);
 
   /// From token ids to the last layer's output.
@@ -49,7 +42,7 @@ class Program {
   uint64_t page_bytes() const { return page_bytes_; }
 
  private:
-  vulkan::Range scratch(vulkan::Device& device, uint64_t floats, const char* what);
+  vulkan::Range scratch(vulkan::Device& device, uint64_t bytes, const char* what);
   void add_layer(const ModelSpec& spec, const Weights& weights, uint32_t index, const ProgramInputs& inputs);
 
   struct Activations {

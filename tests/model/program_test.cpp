@@ -10,7 +10,7 @@
 namespace caldera::model {
 namespace {
 
-constexpr ProgramLimits kLimits{.tokens = 16, .outputs = 4, .decode_tokens = 4, .context = 512};
+constexpr plan::BatchLimits kLimits{.tokens = 16, .outputs = 4, .decode_tokens = 4, .context = 512};
 
 /// Counts operations of each kind, in the order of the variant.
 std::vector<size_t> kinds(const std::vector<Operation>& operations) {
@@ -50,7 +50,7 @@ TEST(ProgramTest, RefusesWhatKernelsCannotAddress) {
   const ModelSpec spec = read_spec(file);
   const Weights weights = load_weights(file, spec, test::device(), {});
   const auto expect_refused = [&](const ModelSpec& wrong, uint32_t tokens, const char* said) {
-    ProgramLimits limits = kLimits;
+    plan::BatchLimits limits = kLimits;
     limits.tokens = tokens;
     expect_error(ErrorKind::kUnsupported, {said},
                  [&] { Program(wrong, weights, limits, {}, test::device()); });

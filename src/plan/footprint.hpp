@@ -1,0 +1,52 @@
+// What a model takes of a device's memory, by purpose, before anything is allocated.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "plan/model_shape.hpp"
+#include "plan/topology.hpp"
+#include "plan/working_memory.hpp"
+
+namespace caldera::plan {
+
+inline constexpr size_t kParts = 6;  ///< of enum Part
+
+/// How a model is to be used.
+struct Use {
+  uint32_t context = 0;  ///< most tokens of a sequence; 0: as trained
+  uint32_t sequences = 1;
+  uint32_t prefill_rows = 0;  ///< as LoadOptions
+  KvFormat kv = KvFormat::kF16;
+};
+
+/// Bytes of the tensors of a shape in their resident layout (all of its `count`), rounded as the memory pool
+/// does; by bits per weight where there is no such layout yet.
+uint64_t resident_bytes(const TensorShape& tensor);
+
+/// Bytes of weights by Part.
+struct WeightBytes {
+  std::array<uint64_t, kParts> by_part{};
+  uint64_t of(Part part) const { return by_part[static_cast<size_t>(part)]; }
+  uint64_t total() const;
+};
+WeightBytes weight_bytes(const ModelShape& shape);
+
+/// Bytes of the model's tensors in a file.
+uint64_t file_bytes(const ModelShape& shape);
+
+/// Bytes that every sequence takes when it is full, without its KV pages' rounding.
+uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormat format);
+
+/// All in bytes.
+struct Footprint {
+  WeightBytes weights;
+  uint64_t kv = 0;           ///< of all sequences when they are full
+  uint64_t activations = 0;  ///< activations, logits, tables, batches, the state of sequences
+  uint64_t ring = 0;         ///< that the file is read through; free again when the model is loaded
+  uint64_t total() const { return weights.total() + kv + activations + ring; }
+};
+
+Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device);
+
+}  // namespace caldera::plan

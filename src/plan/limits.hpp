@@ -1,0 +1,27 @@
+// How large the batches are that a model's working memory is made for.
+#pragma once
+
+#include <cstdint>
+
+namespace caldera::plan {
+
+inline constexpr uint32_t kPageTokens = 64;   ///< tokens in one page of KV memory
+inline constexpr uint32_t kMaxSequences = 8;  ///< sequences in one decode step
+inline constexpr uint32_t kLogitRows = 32;    ///< outputs computed at once when the logits of many are wanted
+
+/// What the activations of a program are made for.
+struct BatchLimits {
+  uint32_t tokens = 0;         ///< most tokens of a batch
+  uint32_t outputs = 0;        ///< most outputs of a batch
+  uint32_t decode_tokens = 0;  ///< most tokens of a batch with split attention
+  uint32_t context = 0;        ///< most tokens of a sequence
+};
+
+/// Most tokens of a prompt that are read in one batch; `software`: the device is the CPU; `prefill_rows`: as
+/// asked for, 0 for what is usual on the device.
+uint32_t read_tokens(bool software, uint32_t context, uint32_t prefill_rows);
+
+/// The limits of an engine that reads `read_tokens` at a time.
+BatchLimits batch_limits(uint32_t read_tokens, uint32_t context);
+
+}  // namespace caldera::plan

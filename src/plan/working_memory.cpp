@@ -1,0 +1,58 @@
+#include "plan/working_memory.hpp"
+
+#include <algorithm>
+
+namespace caldera::plan {
+namespace {
+
+template <class Of>
+uint64_t widest(const ModelShape& shape, Of of) {
+  uint64_t most = 0;
+  for (const LayerShape& layer : shape.layers) most = std::max<uint64_t>(most, of(layer));
+  return most;
+}
+
+}  // namespace
+
+uint64_t half_layer_bytes(uint32_t kv_heads, uint32_t head, KvFormat format) {
+  const uint64_t elements = uint64_t{kv_heads} * kPageTokens * head;
+  return format == KvFormat::kF16 ? elements * 2 : elements / 32 * 34;
+}
+
+uint64_t page_bytes(const ModelShape& shape, KvFormat format) {
+  uint64_t bytes = 0;
+  for (const LayerShape& layer : shape.layers)
+    bytes += 2 * half_layer_bytes(layer.kv_heads, layer.head, format);
+  return bytes;
+}
+
+ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, bool gate_apart) {
+  constexpr uint64_t kFloat = sizeof(float);
+  const uint64_t row = limits.tokens * kFloat;
+  const uint64_t hidden = row * widest(shape, [](const LayerShape& layer) {
+                            return uint64_t{layer.ffn} * std::max(1U, layer.experts_used);
+                          });
+  const uint64_t rotated =
+      shape.rotated > 0 ? shape.rotated : widest(shape, [](const LayerShape& layer) { return layer.head; });
+  ProgramBytes bytes;
+  bytes.x = row * shape.width;
+  bytes.normed = row * shape.width;
+  bytes.qkv = row * widest(shape, [](const LayerShape& layer) {
+                return (uint64_t{layer.heads} + 2 * layer.kv_heads) * layer.head;
+              });
+  bytes.attended =
+      row * widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; });
+  bytes.hidden = hidden;
+  bytes.gate = gate_apart ? hidden : 0;
+  bytes.up = gate_apart ? hidden : 0;
+  // Each part also carries its largest score and the sum of its weights.
+  bytes.parts = limits.decode_tokens * kFloat * kAttentionSplits * widest(shape, [](const LayerShape& layer) {
+                  return uint64_t{layer.heads} * (layer.head + 2);
+                });
+  bytes.rope_table = (kRopeFineRows + uint64_t{limits.context} / kRopeFineRows + 1) * rotated * kFloat;
+  bytes.logits = uint64_t{limits.outputs} * shape.vocabulary * kFloat;
+  bytes.outputs = uint64_t{limits.outputs} * shape.width * kFloat;
+  return bytes;
+}
+
+}  // namespace caldera::plan

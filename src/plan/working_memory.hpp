@@ -1,0 +1,45 @@
+// The sizes of what a model computes in: KV pages and activations. The program allocates by them, and the
+// planner adds them up.
+#pragma once
+
+#include <cstdint>
+
+#include "plan/limits.hpp"
+#include "plan/model_shape.hpp"
+
+namespace caldera::plan {
+
+enum class KvFormat {
+  kF16,
+  kQ8_0,  ///< blocks of 32 with a scale: 34 bytes
+};
+
+/// Bytes of one layer's keys (or values) in one page of kPageTokens tokens.
+uint64_t half_layer_bytes(uint32_t kv_heads, uint32_t head, KvFormat format = KvFormat::kF16);
+/// Bytes of one page of all layers.
+uint64_t page_bytes(const ModelShape& shape, KvFormat format = KvFormat::kF16);
+
+/// Parts that the attention of one token is split into at most, and rows of the rope table that every context
+/// needs.
+inline constexpr uint32_t kAttentionSplits = 64;
+inline constexpr uint32_t kRopeFineRows = 256;
+
+/// Bytes of each buffer of a program; all but the rope table and the logits are overwritten layer by layer.
+struct ProgramBytes {
+  uint64_t x = 0;         ///< the residual stream
+  uint64_t normed = 0;    ///< the residual stream, normalised
+  uint64_t qkv = 0;       ///< queries, keys and values
+  uint64_t attended = 0;  ///< attention's output
+  uint64_t hidden = 0;    ///< between the feed-forward matrices
+  uint64_t gate = 0;      ///< where gate and up are apart, each of them; else 0
+  uint64_t up = 0;
+  uint64_t parts = 0;  ///< of split attention
+  uint64_t rope_table = 0;
+  uint64_t logits = 0;
+  uint64_t outputs = 0;  ///< the residual stream of those tokens whose logits are wanted
+};
+
+/// `gate_apart`: gate and up of some layer are not one matrix.
+ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, bool gate_apart);
+
+}  // namespace caldera::plan
