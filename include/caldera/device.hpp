@@ -16,6 +16,18 @@ struct HeapInfo {
   std::optional<uint64_t> used;    ///< what this process holds of it now, where the driver says
 };
 
+/// What of one heap is in use by a model, in bytes.
+struct HeapUse {
+  uint32_t heap = 0;  ///< index into DeviceInfo::heaps
+  bool near = true;   ///< at the speed of the device's memory; false: across the bus
+  uint64_t weights = 0;
+  uint64_t kv = 0;
+  uint64_t activations = 0;
+  uint64_t staging = 0;
+  uint64_t reserved = 0;  ///< taken from the driver for all of these
+  uint32_t chunks = 0;    ///< in that many allocations
+};
+
 /// What matters of a Vulkan device for running models.
 struct DeviceInfo {
   uint32_t index = 0;       ///< place in list_devices(), usable as a choice

@@ -64,18 +64,6 @@ struct ModelInfo {
   bool has_chat_template = false;
 };
 
-/// What of one heap is in use by a model, in bytes.
-struct HeapUse {
-  uint32_t heap = 0;  ///< index into DeviceInfo::heaps
-  bool near = true;   ///< at the speed of the device's memory; false: across the bus
-  uint64_t weights = 0;
-  uint64_t kv = 0;
-  uint64_t activations = 0;
-  uint64_t staging = 0;
-  uint64_t reserved = 0;  ///< taken from the driver for all of these
-  uint32_t chunks = 0;    ///< in that many allocations
-};
-
 /// Device memory in use, in bytes.
 struct MemoryUse {
   uint64_t weights = 0;

@@ -64,12 +64,15 @@ class Loader {
     for (const gguf::Tensor* tensor : tensors) rows += tensor->rows();
     matrix.rows = static_cast<uint32_t>(rows);
     matrix.layout = layout_of(*tensors[0]);
-    if (pass_ == Pass::kCheck) return matrix;
     // As many segments as the largest allocation asks for; an even number of rows keeps gate and up together.
     const uint64_t most_rows =
         std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
     for (uint64_t first = 0; first < rows; first += most_rows) {
       const uint64_t count = std::min(most_rows, rows - first);
+      if (pass_ == Pass::kCheck) {
+        sizes_.push_back(count * matrix.layout.row_bytes);
+        continue;
+      }
       vulkan::Allocation memory =
           device_.memory().allocate(count * matrix.layout.row_bytes, vulkan::Residency::kDevice,
                                     vulkan::Purpose::kWeights, "tensor " + tensors[0]->name);
@@ -110,7 +113,10 @@ class Loader {
   }
 
   uint64_t place_vector(const std::vector<float>& values, const std::string& what) {
-    if (pass_ == Pass::kCheck) return 0;
+    if (pass_ == Pass::kCheck) {
+      sizes_.push_back(values.size() * sizeof(float));
+      return 0;
+    }
     vulkan::Allocation memory = device_.memory().allocate(
         values.size() * sizeof(float), vulkan::Residency::kDevice, vulkan::Purpose::kWeights, what);
     device_.upload(memory, 0, std::as_bytes(std::span(values)));
@@ -134,6 +140,8 @@ class Loader {
   }
 
   std::vector<vulkan::Allocation> take_memory() { return std::move(memory_); }
+  /// What will be allocated, in order; after a check.
+  const std::vector<uint64_t>& sizes() const { return sizes_; }
 
  private:
   void advance(uint64_t bytes) {
@@ -193,6 +201,7 @@ class Loader {
   uint64_t total_ = 0;
   std::set<std::string, std::less<>> used_;
   std::vector<std::byte> raw_;
+  std::vector<uint64_t> sizes_;
   std::vector<vulkan::Allocation> memory_;
 };
 
@@ -232,16 +241,6 @@ LayerWeights load_layer(Loader& loader, const ModelSpec& spec, uint32_t index) {
   return weights;
 }
 
-/// Bytes of device memory that the file's tensors will take, for sizing chunks.
-uint64_t expected_bytes(const gguf::File& file) {
-  uint64_t bytes = 0;
-  for (const gguf::Tensor& tensor : file.tensors()) {
-    bytes += tensor.shape.size() == 1 ? (tensor.columns() * sizeof(float) + 255) / 256 * 256
-                                      : (layout_of(tensor).row_bytes * tensor.rows() + 255) / 256 * 256;
-  }
-  return bytes;
-}
-
 /// Everything the model needs, by name and shape, in the order of computing.
 Weights visit(Loader& loader, const ModelSpec& spec) {
   Weights weights;
@@ -267,9 +266,9 @@ Weights load_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Devi
   check.demand_all_used();
 
   Loader loader(file, device, progress, Pass::kLoad);
-  device.memory().expect(expected_bytes(file));
+  device.memory().expect(check.sizes());
   Weights weights = visit(loader, spec);
-  device.memory().expect(0);
+  device.memory().expect({});
   for (const float factor : weights.rope_factors) {
     if (!(factor > 0)) {
       throw Error(ErrorKind::kFormat, "rope_freqs.weight has a factor that is not positive");

@@ -53,6 +53,9 @@ VkDevice create_device(const PhysicalDevice& physical) {
   if (physical.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) {
     extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   }
+  if (physical.has_extension(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
+    extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+  }
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
   info.pNext = &features;
   info.queueCreateInfoCount = 1;

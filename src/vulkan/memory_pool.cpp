@@ -3,30 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <utility>
 
+#include "plan/usable_heaps.hpp"
 #include "vulkan/result.hpp"
 
 namespace caldera::vulkan {
 namespace {
 
-/// Every address handed out is a multiple of this: the widest loads and the strictest copy alignment.
-constexpr uint64_t kAlignment = 256;
-/// Chunks for things that come one by one (KV pages, tables).
+/// Chunks for things that come one by one (KV pages, tables): the least, and the most when many have come.
 constexpr uint64_t kSmallChunk = uint64_t{32} << 20;
+constexpr uint64_t kGrownChunk = uint64_t{512} << 20;
 /// Larger chunks gain nothing, and a refusal of a smaller one leaves less unused.
 constexpr uint64_t kLargeChunk = uint64_t{1} << 30;
-
-constexpr VkBufferUsageFlags kUsage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
-                                      VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
-                                      VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-
-/// Memory that needs features we do not switch on, or that bypasses the caches (AMD lists it beside each
-/// type).
-constexpr VkMemoryPropertyFlags kUnwanted =
-    VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
-    VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
 uint64_t align_up(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
@@ -38,42 +26,22 @@ std::string size_text(uint64_t bytes) {
   return mib < 1024 ? fmt::format("{:.1f} MiB", mib) : fmt::format("{:.2f} GiB", mib / 1024);
 }
 
-/// MemAvailable of /proc/meminfo in bytes; a software device's heaps say less (or more) than there is.
-uint64_t available_ram() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  uint64_t kib = 0;
-  std::string unit;
-  while (file >> key >> kib >> unit) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return UINT64_MAX;
+/// Bit i: our buffers may lie in memory type i.
+uint32_t buffer_types(VkDevice device) {
+  const VkBufferCreateInfo info = buffer_info(kChunkAlignment);
+  VkBuffer probe = VK_NULL_HANDLE;
+  check(vkCreateBuffer(device, &info, nullptr, &probe), "creating a buffer");
+  VkMemoryRequirements requirements{};
+  vkGetBufferMemoryRequirements(device, probe, &requirements);
+  vkDestroyBuffer(device, probe, nullptr);
+  return requirements.memoryTypeBits;
 }
 
-VkBuffer make_buffer(VkDevice device, uint64_t bytes, VkResult& result) {
-  VkBufferCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
-  info.size = bytes;
-  info.usage = kUsage;
-  VkBuffer buffer = VK_NULL_HANDLE;
-  result = vkCreateBuffer(device, &info, nullptr, &buffer);
-  return buffer;
+size_t index_of(Purpose purpose) {
+  return static_cast<size_t>(purpose);
 }
 
 }  // namespace
-
-struct Chunk {
-  VkBuffer buffer = VK_NULL_HANDLE;
-  VkDeviceMemory memory = VK_NULL_HANDLE;
-  uint64_t bytes = 0;
-  uint64_t address = 0;
-  std::byte* host = nullptr;
-  Residency residency = Residency::kDevice;
-  std::map<uint64_t, uint64_t> free;  ///< offset to length, never touching each other
-};
-
-VkBuffer Allocation::buffer() const {
-  return chunk_->buffer;
-}
 
 Allocation& Allocation::operator=(Allocation&& other) noexcept {
   if (this != &other) {
@@ -96,130 +64,178 @@ void Allocation::release() {
 
 MemoryPool::MemoryPool(const PhysicalDevice& physical, VkDevice device, uint64_t limit,
                        bool allow_host_visible)
-    : physical_(physical), device_(device), limit_(limit), allow_host_visible_(allow_host_visible) {
-  max_chunk_ =
-      std::min(physical.info.max_allocation_bytes, physical.info.max_buffer_bytes) / kAlignment * kAlignment;
-  VkResult result = VK_SUCCESS;
-  VkBuffer probe = make_buffer(device, kAlignment, result);
-  check(result, "creating a buffer");
-  VkMemoryRequirements requirements{};
-  vkGetBufferMemoryRequirements(device, probe, &requirements);
-  vkDestroyBuffer(device, probe, nullptr);
-  type_bits_ = requirements.memoryTypeBits;
+    : physical_(physical),
+      device_(device),
+      budget_(physical),
+      limit_(limit),
+      allow_host_visible_(allow_host_visible),
+      taken_(budget_.topology().heaps.size()),
+      used_(budget_.topology().heaps.size()) {
+  max_chunk_ = std::min(physical.info.max_allocation_bytes, physical.info.max_buffer_bytes) /
+               kChunkAlignment * kChunkAlignment;
+  const uint32_t types = buffer_types(device);
+  places_[static_cast<size_t>(Residency::kDevice)] = weight_places(types);
+  places_[static_cast<size_t>(Residency::kHostWrite)] = host_places(types, false, false);
+  places_[static_cast<size_t>(Residency::kHostRead)] = host_places(types, true, false);
+  staging_places_ = host_places(types, false, true);
 }
 
-MemoryPool::~MemoryPool() {
-  for (const auto& chunk : chunks_) {
-    vkDestroyBuffer(device_, chunk->buffer, nullptr);
-    vkFreeMemory(device_, chunk->memory, nullptr);
+MemoryPool::~MemoryPool() = default;
+
+std::vector<MemoryPool::Place> MemoryPool::weight_places(uint32_t type_bits) const {
+  std::vector<Place> places;
+  for (const plan::UsableHeap& heap :
+       plan::usable_heaps(budget_.topology(), type_bits, allow_host_visible_)) {
+    places.push_back({heap.type, heap.heap, heap.reach == plan::Reach::kNear});
   }
+  return places;
 }
 
-std::vector<uint32_t> MemoryPool::candidate_types(Residency residency) const {
-  struct Candidate {
-    uint32_t type;
-    int score;
-    uint64_t heap;
-  };
-  std::vector<Candidate> candidates;
-  uint64_t largest_local = 0;
-  for (uint32_t i = 0; i < physical_.memory.memoryHeapCount; ++i) {
-    const VkMemoryHeap& heap = physical_.memory.memoryHeaps[i];
-    if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
-      largest_local = std::max(largest_local, heap.size);
+std::vector<MemoryPool::Place> MemoryPool::host_places(uint32_t type_bits, bool cached, bool staging) const {
+  const plan::Topology& topology = budget_.topology();
+  std::vector<std::pair<int, Place>> scored;
+  for (uint32_t i = 0; i < topology.types.size(); ++i) {
+    const plan::MemoryType& type = topology.types[i];
+    if ((type_bits >> i & 1) == 0 || type.special || !type.host_visible || !type.host_coherent) continue;
+    // What the device reads is best near it; what is only copied from, or read by the host, in the host's own
+    // memory.
+    const bool wants_local = !cached && !staging;
+    const int score = (type.host_cached == cached ? 1 : 0) + (type.device_local == wants_local ? 2 : 0);
+    scored.push_back({score, {i, type.heap, budget_.near(type.heap)}});
   }
-  for (uint32_t i = 0; i < physical_.memory.memoryTypeCount; ++i) {
-    if ((type_bits_ >> i & 1) == 0) continue;
-    const VkMemoryPropertyFlags flags = physical_.memory.memoryTypes[i].propertyFlags;
-    const uint64_t heap = physical_.memory.memoryHeaps[physical_.memory.memoryTypes[i].heapIndex].size;
-    const bool local = (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0;
-    const bool visible = (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0;
-    const bool coherent = (flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) != 0;
-    const bool cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
-    if ((flags & kUnwanted) != 0) continue;
-    int score = 0;
-    if (residency == Residency::kDevice) {
-      // A window of a few hundred MiB onto a discrete card's memory is not for weights.
-      if (local && visible && heap < largest_local / 2) continue;
-      if (!local && !physical_.unified_memory()) continue;
-      if (visible && !coherent) continue;
-      score = (local ? 4 : 0) + (visible && allow_host_visible_ ? 2 : 0);
-      if (visible && !allow_host_visible_) score -= 1;
-    } else {
-      if (!visible || !coherent) continue;
-      const bool wants_cache = residency == Residency::kHostRead;
-      score = (cached == wants_cache ? 2 : 0) + (local && residency == Residency::kHostWrite ? 4 : 0);
+  std::stable_sort(scored.begin(), scored.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<Place> places;
+  places.reserve(scored.size());
+  for (const auto& [score, place] : scored) places.push_back(place);
+  return places;
+}
+
+const std::vector<MemoryPool::Place>& MemoryPool::places(Residency residency, Purpose purpose) const {
+  if (residency == Residency::kHostWrite && purpose == Purpose::kStaging) return staging_places_;
+  return places_[static_cast<size_t>(residency)];
+}
+
+void MemoryPool::expect(std::span<const uint64_t> sizes) {
+  const std::scoped_lock lock(mutex_);
+  expected_.clear();
+  for (const uint64_t bytes : sizes) expected_.push_back(align_up(bytes, kChunkAlignment));
+}
+
+uint64_t MemoryPool::near_room(std::span<const uint64_t> room) const {
+  uint64_t near = 0;
+  uint64_t taken = imported_;
+  for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
+    if (place.near) near += std::min(room[place.heap], UINT64_MAX - near);
+  }
+  for (uint32_t i = 0; i < taken_.size(); ++i) {
+    if (budget_.near(i)) taken += taken_[i];
+  }
+  if (limit_ > 0) near = std::min(near, limit_ > taken ? limit_ - taken : 0);
+  return near;
+}
+
+uint64_t MemoryPool::room_for(uint32_t heap, Purpose purpose) const {
+  const std::vector<uint64_t> room = budget_.room(taken_);
+  uint64_t most = room[heap];
+  if (!budget_.near(heap)) return most;
+  const uint64_t near = near_room(room);
+  // Without a limit the sum over the heaps says nothing about this one, except for what is held back of it.
+  const uint64_t held = purpose == Purpose::kWeights ? hold_ : 0;
+  if (limit_ > 0 || held > 0) most = std::min(most, near > held ? near - held : 0);
+  return most;
+}
+
+MemoryPool::Room MemoryPool::room() const {
+  const std::scoped_lock lock(mutex_);
+  const std::vector<uint64_t> room = budget_.room(taken_);
+  Room total;
+  total.near = near_room(room);
+  total.all = total.near;
+  for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
+    if (!place.near) total.all += std::min(room[place.heap], UINT64_MAX - total.all);
+  }
+  return total;
+}
+
+uint64_t MemoryPool::chunk_bytes(uint64_t bytes, uint64_t most, Residency residency, Purpose purpose) const {
+  if (residency == Residency::kDevice && purpose == Purpose::kWeights && !expected_.empty() &&
+      expected_.front() == bytes) {
+    const uint64_t cap = std::max(bytes, std::min(most, kLargeChunk));
+    uint64_t sum = 0;
+    for (const uint64_t next : expected_) {
+      if (sum + next > cap) break;
+      sum += next;
     }
-    candidates.push_back({i, score, heap});
+    return sum;
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.score != b.score ? a.score > b.score : a.heap > b.heap;
-  });
-  std::vector<uint32_t> types;
-  types.reserve(candidates.size());
-  for (const Candidate& candidate : candidates) types.push_back(candidate.type);
-  return types;
+  uint64_t reserved = 0;
+  for (const uint64_t taken : taken_) reserved += taken;
+  // Chunks grow with what is in use, so that their number stays far from the driver's limit, but take no
+  // great part of what is left: what they do not use is lost to others.
+  const uint64_t grown = std::clamp(reserved / 32, kSmallChunk, kGrownChunk);
+  const uint64_t planned = std::min({grown, std::max(bytes, most / 16), most});
+  // A whole number of what is asked for: KV pages come by the hundred, and a remainder too small for one more
+  // would be lost with each chunk.
+  return std::max<uint64_t>(planned / bytes, 1) * bytes;
 }
 
-Chunk* MemoryPool::add_chunk(uint32_t type, uint64_t bytes, Residency residency, VkResult& refusal) {
-  if (physical_.type == VK_PHYSICAL_DEVICE_TYPE_CPU && bytes > available_ram()) {
-    refusal = VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return nullptr;
-  }
-  auto chunk = std::make_unique<Chunk>();
-  chunk->bytes = bytes;
-  chunk->residency = residency;
-  chunk->buffer = make_buffer(device_, bytes, refusal);
-  if (refusal != VK_SUCCESS) return nullptr;
-  VkMemoryRequirements requirements{};
-  vkGetBufferMemoryRequirements(device_, chunk->buffer, &requirements);
-
-  VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
-  flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
-  VkMemoryAllocateInfo allocate{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO};
-  allocate.pNext = &flags;
-  allocate.allocationSize = requirements.size;
-  allocate.memoryTypeIndex = type;
-  refusal = vkAllocateMemory(device_, &allocate, nullptr, &chunk->memory);
-  if (refusal == VK_SUCCESS) refusal = vkBindBufferMemory(device_, chunk->buffer, chunk->memory, 0);
-  const bool visible =
-      (physical_.memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0;
-  if (refusal == VK_SUCCESS && visible && (allow_host_visible_ || residency != Residency::kDevice)) {
-    void* host = nullptr;
-    refusal = vkMapMemory(device_, chunk->memory, 0, VK_WHOLE_SIZE, 0, &host);
-    chunk->host = static_cast<std::byte*>(host);
-  }
-  if (refusal != VK_SUCCESS) {
-    vkDestroyBuffer(device_, chunk->buffer, nullptr);
-    if (chunk->memory != VK_NULL_HANDLE) vkFreeMemory(device_, chunk->memory, nullptr);
-    return nullptr;
-  }
-  VkBufferDeviceAddressInfo address{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO};
-  address.buffer = chunk->buffer;
-  chunk->address = vkGetBufferDeviceAddress(device_, &address);
-  chunk->free.emplace(0, bytes);
-  reserved_ += bytes;
-  chunks_.push_back(std::move(chunk));
-  return chunks_.back().get();
-}
-
-Allocation MemoryPool::carve(Chunk& chunk, uint64_t bytes, Purpose purpose) {
-  const auto place = std::find_if(chunk.free.begin(), chunk.free.end(),
-                                  [&](const auto& gap) { return gap.second >= bytes; });
-  if (place == chunk.free.end()) return {};
-  const auto [offset, length] = *place;
-  chunk.free.erase(place);
-  if (length > bytes) chunk.free.emplace(offset + bytes, length - bytes);
+Allocation MemoryPool::hand_out(Held& held, uint64_t offset, uint64_t bytes, Purpose purpose) {
   Allocation allocation;
-  allocation.chunk_ = &chunk;
+  allocation.chunk_ = held.chunk.get();
   allocation.pool_ = this;
   allocation.offset_ = offset;
   allocation.bytes_ = bytes;
-  allocation.address_ = chunk.address + offset;
-  allocation.host_ = chunk.host != nullptr ? chunk.host + offset : nullptr;
+  allocation.address_ = held.chunk->address() + offset;
+  allocation.host_ = held.chunk->host() != nullptr ? held.chunk->host() + offset : nullptr;
   allocation.purpose_ = purpose;
-  used_[static_cast<size_t>(purpose)] += bytes;
+  used_[held.heap][index_of(purpose)] += bytes;
   return allocation;
+}
+
+Allocation MemoryPool::from_chunks(uint64_t bytes, Residency residency, Purpose purpose, bool near) {
+  for (Held& held : chunks_) {
+    if (held.imported || held.residency != residency || budget_.near(held.heap) != near) continue;
+    if (const std::optional<uint64_t> offset = held.chunk->take(bytes)) {
+      return hand_out(held, *offset, bytes, purpose);
+    }
+  }
+  return {};
+}
+
+Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose purpose, bool near,
+                                   VkResult& refusal) {
+  for (const Place& place : places(residency, purpose)) {
+    if (place.near != near) continue;
+    const uint64_t most = std::min(room_for(place.heap, purpose), max_chunk_);
+    if (most < bytes) continue;
+    const bool map = residency != Residency::kDevice ||
+                     (allow_host_visible_ && budget_.topology().types[place.type].host_visible);
+    for (uint64_t size = chunk_bytes(bytes, most, residency, purpose);;
+         size = chunk_bytes(bytes, size / 2, residency, purpose)) {
+      std::unique_ptr<Chunk> chunk = Chunk::create(device_, place.type, size, map, refusal);
+      if (chunk != nullptr) {
+        taken_[place.heap] += size;
+        const std::optional<uint64_t> offset = chunk->take(bytes);
+        chunks_.push_back({std::move(chunk), residency, place.heap, false});
+        return hand_out(chunks_.back(), offset.value_or(0), bytes, purpose);
+      }
+      if (size <= bytes) break;
+    }
+  }
+  return {};
+}
+
+std::string MemoryPool::describe_room() const {
+  const std::vector<uint64_t> room = budget_.room(taken_);
+  std::string text;
+  for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
+    const plan::Heap& heap = budget_.topology().heaps[place.heap];
+    text += fmt::format("{}heap {} ({}{}) has {} left", text.empty() ? "" : ", ", place.heap,
+                        heap.device_local ? "device, " : "host, ", size_text(heap.bytes),
+                        size_text(std::min(room[place.heap], uint64_t{1} << 60)));
+  }
+  return text;
 }
 
 Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose purpose,
@@ -231,67 +247,107 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
                             "or fewer sequences would do",
                             what, size_text(bytes), size_text(max_chunk_)));
   }
-  bytes = align_up(std::max<uint64_t>(bytes, 1), kAlignment);
-  for (const auto& chunk : chunks_) {
-    if (chunk->residency != residency) continue;
-    if (Allocation allocation = carve(*chunk, bytes, purpose)) {
-      if (residency == Residency::kDevice) expected_ -= std::min(expected_, bytes);
-      return allocation;
-    }
+  bytes = align_up(std::max<uint64_t>(bytes, 1), kChunkAlignment);
+  VkResult refusal = VK_SUCCESS;
+  Allocation allocation;
+  for (const bool near : {true, false}) {
+    if (!allocation) allocation = from_chunks(bytes, residency, purpose, near);
+    if (!allocation) allocation = from_driver(bytes, residency, purpose, near, refusal);
   }
-
-  const uint64_t planned =
-      residency == Residency::kDevice && expected_ > 0 ? std::min(expected_, kLargeChunk) : kSmallChunk;
-  // A whole number of what is asked for: KV pages come by the hundred, and a remainder too small for one more
-  // would be lost with each chunk.
-  uint64_t wanted = std::min(std::max<uint64_t>(planned / bytes, 1) * bytes, max_chunk_);
-  if (limit_ > 0 && reserved_ + wanted > limit_) wanted = bytes;
-  if (limit_ > 0 && reserved_ + wanted > limit_) {
+  if (allocation) {
+    if (purpose == Purpose::kWeights && !expected_.empty()) expected_.pop_front();
+    return allocation;
+  }
+  uint64_t reserved = imported_;
+  for (const uint64_t taken : taken_) reserved += taken;
+  if (limit_ > 0 && refusal == VK_SUCCESS && limit_ < reserved + bytes + hold_) {
     throw Error(ErrorKind::kMemory,
-                fmt::format("{} needs {} more and {} of the memory limit of {} are in use: raise "
+                fmt::format("{} needs {} more and {} of the memory limit of {} are in use{}: raise "
                             "--memory-limit, or take a smaller model or context",
-                            what, size_text(bytes), size_text(reserved_), size_text(limit_)));
+                            what, size_text(bytes), size_text(reserved), size_text(limit_),
+                            hold_ > 0 ? fmt::format(" and {} kept for the context", size_text(hold_)) : ""));
   }
-  // Ask for what was planned first, then for no more than is needed now, type by type.
-  VkResult refusal = VK_ERROR_OUT_OF_DEVICE_MEMORY;
-  for (const uint64_t size : {wanted, bytes}) {
-    for (const uint32_t type : candidate_types(residency)) {
-      Chunk* chunk = add_chunk(type, size, residency, refusal);
-      if (chunk == nullptr) continue;
-      if (residency == Residency::kDevice) expected_ -= std::min(expected_, bytes);
-      return carve(*chunk, bytes, purpose);
-    }
+  throw Error(ErrorKind::kMemory,
+              fmt::format("{} needs {} and {} does not give it{}: {}; {} are in use{}: take a smaller model "
+                          "or context ('caldera plan' says what fits), or close other programs",
+                          what, size_text(bytes), physical_.info.name,
+                          refusal != VK_SUCCESS ? fmt::format(" ({})", result_name(refusal)) : "",
+                          describe_room(), size_text(reserved),
+                          hold_ > 0 ? fmt::format(", {} kept for the context", size_text(hold_)) : ""));
+}
+
+std::optional<Allocation> MemoryPool::import(std::span<std::byte> memory, Purpose purpose,
+                                             std::string& refusal) {
+  const std::scoped_lock lock(mutex_);
+  if (limit_ > 0 && near_room(budget_.room(taken_)) < memory.size()) {
+    refusal = fmt::format("the memory limit of {} leaves no room for {}", size_text(limit_),
+                          size_text(memory.size()));
+    return std::nullopt;
   }
-  throw Error(
-      ErrorKind::kMemory,
-      fmt::format("{} needs {} of device memory and {} refused it ({}), with {} in use: take a "
-                  "smaller model or context, or close other programs",
-                  what, size_text(bytes), physical_.info.name, result_name(refusal), size_text(reserved_)));
+  VkResult result = VK_SUCCESS;
+  std::unique_ptr<Chunk> chunk = Chunk::import(device_, memory, result);
+  if (chunk == nullptr) {
+    refusal = fmt::format("{} refuses mapped files ({})", physical_.info.name, result_name(result));
+    return std::nullopt;
+  }
+  const uint32_t heap = budget_.topology().types[chunk->type()].heap;
+  imported_ += memory.size();
+  const std::optional<uint64_t> offset = chunk->take(memory.size());
+  chunks_.push_back({std::move(chunk), Residency::kDevice, heap, true});
+  return hand_out(chunks_.back(), offset.value_or(0), memory.size(), purpose);
+}
+
+uint64_t MemoryPool::used(Purpose purpose) const {
+  const std::scoped_lock lock(mutex_);
+  uint64_t bytes = 0;
+  for (const Counts& counts : used_) bytes += counts[index_of(purpose)];
+  return bytes;
+}
+
+uint64_t MemoryPool::used_far(Purpose purpose) const {
+  const std::scoped_lock lock(mutex_);
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < used_.size(); ++i) {
+    if (!budget_.near(i)) bytes += used_[i][index_of(purpose)];
+  }
+  return bytes;
+}
+
+uint64_t MemoryPool::reserved() const {
+  const std::scoped_lock lock(mutex_);
+  uint64_t bytes = 0;
+  for (const uint64_t taken : taken_) bytes += taken;
+  return bytes;
+}
+
+std::vector<HeapUse> MemoryPool::heaps() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<HeapUse> heaps;
+  for (uint32_t i = 0; i < used_.size(); ++i) {
+    HeapUse use;
+    use.heap = i;
+    use.near = budget_.near(i);
+    use.weights = used_[i][index_of(Purpose::kWeights)];
+    use.kv = used_[i][index_of(Purpose::kKv)];
+    use.activations = used_[i][index_of(Purpose::kActivations)];
+    use.staging = used_[i][index_of(Purpose::kStaging)];
+    use.reserved = taken_[i];
+    use.chunks = static_cast<uint32_t>(
+        std::count_if(chunks_.begin(), chunks_.end(), [&](const Held& held) { return held.heap == i; }));
+    if (use.chunks > 0) heaps.push_back(use);
+  }
+  return heaps;
 }
 
 void MemoryPool::give_back(Allocation& allocation) {
   const std::scoped_lock lock(mutex_);
-  Chunk& chunk = *allocation.chunk_;
-  used_[static_cast<size_t>(allocation.purpose_)] -= allocation.bytes_;
-  auto [place, inserted] = chunk.free.emplace(allocation.offset_, allocation.bytes_);
-  const auto next = std::next(place);
-  if (next != chunk.free.end() && place->first + place->second == next->first) {
-    place->second += next->second;
-    chunk.free.erase(next);
-  }
-  if (place != chunk.free.begin()) {
-    const auto previous = std::prev(place);
-    if (previous->first + previous->second == place->first) {
-      previous->second += place->second;
-      chunk.free.erase(place);
-    }
-  }
-  if (chunk.free.size() == 1 && chunk.free.begin()->second == chunk.bytes) {
-    vkDestroyBuffer(device_, chunk.buffer, nullptr);
-    vkFreeMemory(device_, chunk.memory, nullptr);
-    reserved_ -= chunk.bytes;
-    std::erase_if(chunks_, [&](const auto& other) { return other.get() == &chunk; });
-  }
+  const auto held = std::find_if(chunks_.begin(), chunks_.end(),
+                                 [&](const Held& other) { return other.chunk.get() == allocation.chunk_; });
+  used_[held->heap][index_of(allocation.purpose_)] -= allocation.bytes_;
+  held->chunk->give_back(allocation.offset_, allocation.bytes_);
+  if (!held->chunk->empty()) return;
+  (held->imported ? imported_ : taken_[held->heap]) -= held->chunk->bytes();
+  chunks_.erase(held);
 }
 
 }  // namespace caldera::vulkan

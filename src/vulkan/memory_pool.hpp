@@ -1,4 +1,4 @@
-// Device memory: large chunks taken from the driver, handed out by address.
+// Device memory: one pool over every heap of a device, taken in chunks and handed out by address.
 #pragma once
 
 #include <vulkan/vulkan.h>
@@ -6,13 +6,18 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vulkan/instance.hpp"
+#include "vulkan/memory_budget.hpp"
+#include "vulkan/memory_chunk.hpp"
 
 namespace caldera::vulkan {
 
@@ -22,12 +27,11 @@ enum class Residency {
   kHostWrite,  ///< the host writes, the device reads: tables, parameters, staging
   kHostRead,   ///< the device writes, the host reads: results
 };
+inline constexpr size_t kResidencies = 3;
 
 /// What an allocation is for; MemoryPool::used() reports by it.
 enum class Purpose { kWeights, kKv, kActivations, kStaging };
 inline constexpr size_t kPurposes = 4;
-
-struct Chunk;
 
 /// A piece of device memory. Movable; returned to its chunk when it goes.
 class Allocation {
@@ -41,7 +45,7 @@ class Allocation {
   uint64_t bytes() const { return bytes_; }
   /// Where the host sees it, or null.
   std::byte* host() const { return host_; }
-  VkBuffer buffer() const;
+  VkBuffer buffer() const { return chunk_->buffer(); }
   uint64_t buffer_offset() const { return offset_; }
   explicit operator bool() const { return chunk_ != nullptr; }
 
@@ -58,12 +62,15 @@ class Allocation {
   Purpose purpose_ = Purpose::kActivations;
 };
 
-/// Chunks never exceed the device's allocation and buffer limits, whatever is asked of the pool as a whole.
-/// When one memory type refuses, the next that fits the residency is tried.
+/// Fills the heaps in the order of plan::usable_heaps(): the fastest first, each up to what the driver and
+/// the system would still give, then the next. A refusal is an ordinary event: a smaller chunk is asked for,
+/// then another heap. Chunks never exceed the device's limits on one allocation and one buffer. Safe for use
+/// by several threads.
 class MemoryPool {
  public:
-  /// `limit`: most bytes to take from the driver, 0 for no limit of our own. `allow_host_visible` false keeps
-  /// kDevice memory unmapped even where the device could map it (to test staging).
+  /// `limit`: most bytes of near memory (see plan::Reach) to take, 0 for no limit of our own.
+  /// `allow_host_visible` false keeps kDevice memory unmapped even where the device could map it (to test
+  /// staging).
   MemoryPool(const PhysicalDevice& physical, VkDevice device, uint64_t limit, bool allow_host_visible);
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
@@ -72,35 +79,82 @@ class MemoryPool {
   /// The largest single allocation this device grants.
   uint64_t max_allocation() const { return max_chunk_; }
 
-  /// Says that `bytes` of kDevice memory will be asked for soon, so that chunks are sized to fit.
-  void expect(uint64_t bytes) { expected_ = bytes; }
+  /// Says that weights of these sizes will be allocated next, in this order, so that chunks end where one of
+  /// them ends. An empty list takes that back.
+  void expect(std::span<const uint64_t> sizes);
+  /// Bytes of near memory that weights leave to what comes after them (KV memory, activations).
+  void hold(uint64_t bytes) { hold_ = bytes; }
 
-  /// Errors: kMemory, saying what was asked, what was refused and what to change.
+  /// Errors: kMemory, saying what was asked, what is left where, and what to change.
   Allocation allocate(uint64_t bytes, Residency residency, Purpose purpose, const std::string& what);
 
+  /// Host memory as device memory, without a copy; it must outlive the allocation, and begin and end on
+  /// PhysicalDevice::host_import_alignment. Nothing where the driver refuses: then `refusal` says how.
+  std::optional<Allocation> import(std::span<std::byte> memory, Purpose purpose, std::string& refusal);
+
   /// Bytes handed out for `purpose`.
-  uint64_t used(Purpose purpose) const { return used_[static_cast<size_t>(purpose)]; }
-  /// Bytes taken from the driver.
-  uint64_t reserved() const { return reserved_; }
+  uint64_t used(Purpose purpose) const;
+  /// Of those, what lies across the bus of a discrete device.
+  uint64_t used_far(Purpose purpose) const;
+  /// Bytes taken from the driver; without imports.
+  uint64_t reserved() const;
+  /// Bytes of host memory imported.
+  uint64_t imported() const { return imported_; }
+  /// What lies where: every heap that is in use.
+  std::vector<HeapUse> heaps() const;
+  /// Bytes that could be taken now, at the speed of the device's memory and in all.
+  struct Room {
+    uint64_t near = 0;
+    uint64_t all = 0;
+  };
+  Room room() const;
 
  private:
   friend class Allocation;
-  Allocation carve(Chunk& chunk, uint64_t bytes, Purpose purpose);
-  Chunk* add_chunk(uint32_t type, uint64_t bytes, Residency residency, VkResult& refusal);
-  std::vector<uint32_t> candidate_types(Residency residency) const;
+  using Counts = std::array<uint64_t, kPurposes>;
+
+  /// A kind of memory to take chunks of.
+  struct Place {
+    uint32_t type;
+    uint32_t heap;
+    bool near;
+  };
+  struct Held {
+    std::unique_ptr<Chunk> chunk;
+    Residency residency;
+    uint32_t heap;
+    bool imported;
+  };
+
+  std::vector<Place> weight_places(uint32_t type_bits) const;
+  std::vector<Place> host_places(uint32_t type_bits, bool cached, bool staging) const;
+  const std::vector<Place>& places(Residency residency, Purpose purpose) const;
+  /// Bytes that `heap` can still give for `purpose`: its own room, the memory limit and what is held.
+  uint64_t room_for(uint32_t heap, Purpose purpose) const;
+  uint64_t near_room(std::span<const uint64_t> room) const;
+  Allocation from_chunks(uint64_t bytes, Residency residency, Purpose purpose, bool near);
+  Allocation from_driver(uint64_t bytes, Residency residency, Purpose purpose, bool near, VkResult& refusal);
+  /// How large a chunk that must hold `bytes` is best made, at most `most`.
+  uint64_t chunk_bytes(uint64_t bytes, uint64_t most, Residency residency, Purpose purpose) const;
+  Allocation hand_out(Held& held, uint64_t offset, uint64_t bytes, Purpose purpose);
+  std::string describe_room() const;
   void give_back(Allocation& allocation);
 
   const PhysicalDevice& physical_;
   VkDevice device_;
+  MemoryBudget budget_;
   uint64_t limit_;
   bool allow_host_visible_;
   uint64_t max_chunk_ = 0;
-  uint64_t expected_ = 0;
-  uint64_t reserved_ = 0;
-  std::array<uint64_t, kPurposes> used_{};
-  uint32_t type_bits_ = 0;  ///< memory types our buffers may live in
-  std::vector<std::unique_ptr<Chunk>> chunks_;
-  std::mutex mutex_;
+  uint64_t hold_ = 0;
+  uint64_t imported_ = 0;
+  std::deque<uint64_t> expected_;
+  std::vector<uint64_t> taken_;  ///< from the driver, by heap; without imports
+  std::vector<Counts> used_;     ///< by heap
+  std::array<std::vector<Place>, kResidencies> places_;
+  std::vector<Place> staging_places_;
+  std::vector<Held> chunks_;
+  mutable std::mutex mutex_;
 };
 
 }  // namespace caldera::vulkan

@@ -232,4 +232,48 @@ void update_budgets(PhysicalDevice& device) {
   }
 }
 
+plan::Topology topology_of(const PhysicalDevice& device) {
+  /// Memory that needs features we do not switch on, or that bypasses the caches (AMD lists it beside each
+  /// type).
+  constexpr VkMemoryPropertyFlags kSpecial =
+      VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
+      VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
+  plan::Topology topology;
+  topology.name = device.info.name;
+  topology.machine = device.info.driver;
+  switch (device.type) {
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+      topology.type = plan::DeviceType::kIntegrated;
+      break;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      topology.type = plan::DeviceType::kDiscrete;
+      break;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+      topology.type = plan::DeviceType::kVirtual;
+      break;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+      topology.type = plan::DeviceType::kCpu;
+      break;
+    default:
+      break;
+  }
+  for (const HeapInfo& heap : device.info.heaps) {
+    topology.heaps.push_back({heap.bytes, heap.device_local, heap.budget});
+  }
+  for (uint32_t i = 0; i < device.memory.memoryTypeCount; ++i) {
+    const VkMemoryType& type = device.memory.memoryTypes[i];
+    const auto has = [&](VkMemoryPropertyFlags flags) { return (type.propertyFlags & flags) != 0; };
+    topology.types.push_back({.heap = type.heapIndex,
+                              .device_local = has(VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT),
+                              .host_visible = has(VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT),
+                              .host_coherent = has(VK_MEMORY_PROPERTY_HOST_COHERENT_BIT),
+                              .host_cached = has(VK_MEMORY_PROPERTY_HOST_CACHED_BIT),
+                              .special = has(kSpecial)});
+  }
+  topology.max_allocation = device.info.max_allocation_bytes;
+  topology.max_buffer = device.info.max_buffer_bytes;
+  topology.max_storage_range = device.info.max_storage_range_bytes;
+  return topology;
+}
+
 }  // namespace caldera::vulkan

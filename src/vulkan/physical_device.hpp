@@ -1,6 +1,7 @@
 // Asking one physical device for everything Caldera wants to know of it.
 #pragma once
 
+#include "plan/topology.hpp"
 #include "vulkan/instance.hpp"
 
 namespace caldera::vulkan {
@@ -11,5 +12,8 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle);
 
 /// Fresh budgets of the heaps; unchanged where VK_EXT_memory_budget is missing.
 void update_budgets(PhysicalDevice& device);
+
+/// The device's memory in the planner's terms, with the budgets of when it was described.
+plan::Topology topology_of(const PhysicalDevice& device);
 
 }  // namespace caldera::vulkan

@@ -157,7 +157,7 @@ TEST_F(MemoryPoolTest, ChunksHoldAWholeNumberOfPages) {
 
 TEST_F(MemoryPoolTest, ChunksGrowToWhatIsExpected) {
   open();
-  pool().expect(100 * kMiB);
+  pool().expect(std::vector<uint64_t>(25, 4 * kMiB));
   std::vector<Allocation> weights;
   for (int i = 0; i < 25; ++i) weights.push_back(take(4 * kMiB));
   EXPECT_EQ(pool().reserved(), 100 * kMiB);

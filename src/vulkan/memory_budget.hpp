@@ -1,0 +1,33 @@
+// How much each heap of a device can still give.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "plan/topology.hpp"
+#include "vulkan/instance.hpp"
+
+namespace caldera::vulkan {
+
+/// Asks the driver (VK_EXT_memory_budget) and, for memory that is the host's, the system, each time it is
+/// called: other programs come and go.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(const PhysicalDevice& physical);
+
+  const plan::Topology& topology() const { return topology_; }
+  /// Whether a heap runs at the speed of the device's memory.
+  bool near(uint32_t heap) const { return topology_.unified() || topology_.heaps[heap].device_local; }
+
+  /// Bytes that each heap can still give, with a reserve left for others. `taken`: what this process took of
+  /// each heap, for drivers that do not say.
+  std::vector<uint64_t> room(std::span<const uint64_t> taken) const;
+
+ private:
+  VkPhysicalDevice handle_;
+  bool has_budget_;
+  plan::Topology topology_;
+};
+
+}  // namespace caldera::vulkan
