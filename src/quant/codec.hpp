@@ -1,8 +1,11 @@
 // What a format's file hands to the table in format.cpp: functions over runs of blocks.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "quant/pack_codes.hpp"
 
 namespace caldera::quant {
 
@@ -11,11 +14,11 @@ struct Codec {
   void (*decode_double)(const std::byte* source, size_t blocks, double* out);
   void (*decode_float)(const std::byte* source, size_t blocks, float* out);
   void (*encode)(const float* source, size_t blocks, std::byte* out);
-  /// The codes of one block, one byte a weight, the middle of signed ones added. Null for plain formats.
-  void (*codes)(const std::byte* block, uint8_t* out);
-  /// Scale and minimum of each sub-block as non-negative integers (the middle of signed ones added, minima 0
-  /// where the format has none). Null for formats without 6-bit scales.
-  void (*scales)(const std::byte* block, uint8_t* scale, uint8_t* minimum);
+  /// Repack blocks into planes of the resident layout; null where the format has none. Codes first their
+  /// widest plane, then what is above it.
+  using Pack = void (*)(const std::byte* source, size_t blocks, std::byte* out);
+  Pack codes[2];
+  Pack pairs;
 };
 
 /// Decodes `blocks` blocks of F, a type as codec_of() describes it.
@@ -31,39 +34,26 @@ void encode_blocks(const float* source, size_t blocks, std::byte* out) {
   for (size_t b = 0; b < blocks; ++b) F::encode(source + b * F::kElements, block[b]);
 }
 
-template <class F>
-void codes_of_block(const std::byte* source, uint8_t* out) {
-  const auto& block = *reinterpret_cast<const typename F::Block*>(source);
-  for (size_t i = 0; i < F::kElements; ++i) out[i] = static_cast<uint8_t>(F::stored_code(block, i));
-}
-
-template <class F>
-void scales_of_block(const std::byte* source, uint8_t* scale, uint8_t* minimum) {
-  const auto& block = *reinterpret_cast<const typename F::Block*>(source);
-  for (size_t s = 0; s < F::kSubBlocks; ++s) {
-    scale[s] = static_cast<uint8_t>(F::stored_scale(block, s));
-    minimum[s] = 0;
-    if constexpr (requires { F::minimum(block, s); }) minimum[s] = static_cast<uint8_t>(F::minimum(block, s));
-  }
-}
-
 /// The codec of a format described by a type F with
 ///   struct Block of uint8_t arrays, laid out as in the file;
 ///   constexpr size_t kElements, weights in one block;
 ///   template <class Real> static void decode(const Block&, Real* out);
 ///   static void encode(const float* source, Block&);
-///   static int stored_code(const Block&, size_t i), for formats with codes;
-///   static int stored_scale(const Block&, size_t s) and kSubBlocks (and minimum), for formats with 6-bit
-///   scales.
+///   for formats with codes: constexpr unsigned kCodeBits, and
+///   static uint64_t eight_codes(const Block&, size_t p): codes 8p to 8p + 7 as the bytes of a word, the
+///   middle of signed ones added; for formats with 6-bit scales: static Pairs6 pairs(const Block&).
 template <class F>
 constexpr Codec codec_of() {
   static_assert(alignof(typename F::Block) == 1, "blocks lie anywhere in a file");
-  Codec codec{decode_blocks<F, double>, decode_blocks<F, float>, encode_blocks<F>, nullptr, nullptr};
-  if constexpr (requires(typename F::Block block) { F::stored_code(block, 0); })
-    codec.codes = codes_of_block<F>;
-  if constexpr (requires(typename F::Block block) { F::stored_scale(block, 0); }) {
-    codec.scales = scales_of_block<F>;
+  Codec codec{decode_blocks<F, double>, decode_blocks<F, float>, encode_blocks<F>, {}, nullptr};
+  if constexpr (requires { F::kCodeBits; }) {
+    constexpr unsigned kWidest = std::bit_floor(F::kCodeBits);
+    codec.codes[0] = pack_code_plane<F, 0, kWidest>;
+    if constexpr (F::kCodeBits > kWidest) {
+      codec.codes[1] = pack_code_plane<F, kWidest, F::kCodeBits - kWidest>;
+    }
   }
+  if constexpr (requires(typename F::Block block) { F::pairs(block); }) codec.pairs = pack_pair_plane<F>;
   return codec;
 }
 

@@ -73,7 +73,10 @@ struct Q2_K {
   static size_t byte(size_t i) { return i / 128 * 32 + i % 32; }
   static size_t shift(size_t i) { return i % 128 / 32 * 2; }
   static int code(const Block& block, size_t i) { return block.qs[byte(i)] >> shift(i) & 3; }
-  static int stored_code(const Block& block, size_t i) { return code(block, i); }
+  static constexpr unsigned kCodeBits = 2;
+  static uint64_t eight_codes(const Block& block, size_t p) {
+    return load_eight(block.qs + byte(8 * p)) >> shift(8 * p) & eight_times(3);
+  }
 
   static void put_scale(Block& block, size_t s, int scale, int minimum) {
     block.scales[s] = static_cast<uint8_t>(scale | minimum << 4);
@@ -97,6 +100,15 @@ struct Scales6 {
 
   int scale(size_t s) const { return s < 4 ? bytes[s] & 63 : (bytes[s + 4] & 15) | (bytes[s - 4] >> 6) << 4; }
   int minimum(size_t s) const { return s < 4 ? bytes[s + 4] & 63 : bytes[s + 4] >> 4 | (bytes[s] >> 6) << 4; }
+  /// All of them, as scale() and minimum() give them one by one.
+  Pairs6 pairs() const {
+    const uint32_t a = load_four(bytes);
+    const uint32_t b = load_four(bytes + 4);
+    const uint32_t c = load_four(bytes + 8);
+    constexpr uint32_t kTop = four_times(3);
+    return {{a & four_times(63), (c & four_times(15)) | (a >> 6 & kTop) << 4},
+            {b & four_times(63), (c >> 4 & four_times(15)) | (b >> 6 & kTop) << 4}};
+  }
   /// Into bytes that were zero.
   void put(size_t s, int scale, int minimum) {
     if (s < 4) {
@@ -121,10 +133,7 @@ struct Nibbles {
   static constexpr int kMaxCode = kFifthBit ? 31 : 15;
   static constexpr int kMaxScale = 63;
 
-  static constexpr size_t kSubBlocks = kBlock / kSub;
-
   static int scale(const Block& block, size_t s) { return block.scales.scale(s); }
-  static int stored_scale(const Block& block, size_t s) { return scale(block, s); }
   static int minimum(const Block& block, size_t s) { return block.scales.minimum(s); }
   static size_t byte(size_t i) { return i / 64 * 32 + i % 32; }
   static size_t shift(size_t i) { return i % 64 / 32 * 4; }
@@ -134,7 +143,13 @@ struct Nibbles {
     return code;
   }
 
-  static int stored_code(const Block& block, size_t i) { return code(block, i); }
+  static constexpr unsigned kCodeBits = kFifthBit ? 5 : 4;
+  static uint64_t eight_codes(const Block& block, size_t p) {
+    uint64_t codes = load_eight(block.qs + byte(8 * p)) >> shift(8 * p) & eight_times(15);
+    if constexpr (kFifthBit) codes |= (load_eight(block.qh + 8 * p % 32) >> (p / 4) & eight_times(1)) << 4;
+    return codes;
+  }
+  static Pairs6 pairs(const Block& block) { return block.scales.pairs(); }
 
   static void put_scale(Block& block, size_t s, int scale, int minimum) {
     block.scales.put(s, scale, minimum);

@@ -62,8 +62,15 @@ struct Q3_K {
     const int high = block.scales[8 + s % 4] >> (s / 4 * 2) & 3;
     return (low | high << 4) - 32;
   }
-  static constexpr size_t kSubBlocks = kSubs;
-  static int stored_scale(const Block& block, size_t s) { return scale(block, s) + 32; }
+  /// Neighbours, with their middle of 32 added.
+  static Pairs6 pairs(const Block& block) {
+    Pairs6 pairs{};
+    for (size_t u = 0; u < kSubs / 2; ++u) {
+      pairs.first[u / 4] |= static_cast<uint32_t>(scale(block, 2 * u) + 32) << 8 * (u % 4);
+      pairs.second[u / 4] |= static_cast<uint32_t>(scale(block, 2 * u + 1) + 32) << 8 * (u % 4);
+    }
+    return pairs;
+  }
   static size_t byte(size_t i) { return i / 128 * 32 + i % 32; }
   static size_t shift(size_t i) { return i % 128 / 32 * 2; }
   static int code(const Block& block, size_t i) {
@@ -72,7 +79,12 @@ struct Q3_K {
     return (low | high << 2) - kMiddle;
   }
 
-  static int stored_code(const Block& block, size_t i) { return code(block, i) + kMiddle; }
+  static constexpr unsigned kCodeBits = 3;
+  static uint64_t eight_codes(const Block& block, size_t p) {
+    const uint64_t low = load_eight(block.qs + byte(8 * p)) >> shift(8 * p) & eight_times(3);
+    const uint64_t high = load_eight(block.hmask + 8 * p % 32) >> (p / 4) & eight_times(1);
+    return low | high << 2;
+  }
 
   static void put_scale(Block& block, size_t s, int scale) {
     const int stored = scale + 32;
@@ -116,7 +128,13 @@ struct Q6_K {
     return (low | high << 4) - kMiddle;
   }
 
-  static int stored_code(const Block& block, size_t i) { return code(block, i) + kMiddle; }
+  static constexpr unsigned kCodeBits = 6;
+  static uint64_t eight_codes(const Block& block, size_t p) {
+    const size_t i = 8 * p;
+    const uint64_t low = load_eight(block.ql + low_byte(i)) >> low_shift(i) & eight_times(15);
+    const uint64_t high = load_eight(block.qh + high_byte(i)) >> high_shift(i) & eight_times(3);
+    return low | high << 4;
+  }
 
   static void put_scale(Block& block, size_t s, int scale) { block.scales[s] = static_cast<uint8_t>(scale); }
   static void put_code(Block& block, size_t i, int code) {

@@ -10,33 +10,35 @@ namespace {
 
 constexpr size_t kBlock = 32;
 
-int nibble(const uint8_t (&qs)[16], size_t i) {
-  return i < 16 ? qs[i] & 15 : qs[i - 16] >> 4;
-}
-int fifth_bit(const uint8_t (&qh)[4], size_t i) {
-  return (qh[i / 8] >> (i % 8) & 1) << 4;
-}
-
 /// The fields that hold codes of 4 or 5 bits, and how to reach weight i's.
 struct Codes4 {
+  static constexpr unsigned kBits = 4;
   static constexpr int kMax = 15;
   uint8_t qs[16];
-  int get(size_t i) const { return nibble(qs, i); }
+  int get(size_t i) const { return qs[i % 16] >> (i / 16 * 4) & 15; }
+  uint64_t get_eight(size_t p) const { return load_eight(qs + p % 2 * 8) >> (p / 2 * 4) & eight_times(15); }
   void clear() { std::fill_n(qs, 16, uint8_t{0}); }
   void put(size_t i, int code) { qs[i % 16] |= static_cast<uint8_t>(code << (i / 16 * 4)); }
 };
 
 struct Codes5 {
+  static constexpr unsigned kBits = 5;
   static constexpr int kMax = 31;
   uint8_t qh[4];
-  uint8_t qs[16];
-  int get(size_t i) const { return nibble(qs, i) | fifth_bit(qh, i); }
+  Codes4 low;
+  int get(size_t i) const { return low.get(i) | (qh[i / 8] >> (i % 8) & 1) << 4; }
+  uint64_t get_eight(size_t p) const {
+    // A copy of the eight bits in each byte, of which byte k keeps bit k, and has it moved to bit 4.
+    const uint64_t bits = eight_times(qh[p]) & 0x8040201008040201U;
+    const uint64_t fifth = (bits + eight_times(127)) >> 7 & eight_times(1);
+    return low.get_eight(p) | fifth << 4;
+  }
   void clear() {
     std::fill_n(qh, 4, uint8_t{0});
-    std::fill_n(qs, 16, uint8_t{0});
+    low.clear();
   }
   void put(size_t i, int code) {
-    qs[i % 16] |= static_cast<uint8_t>((code & 15) << (i / 16 * 4));
+    low.put(i, code & 15);
     qh[i / 8] |= static_cast<uint8_t>((code >> 4) << (i % 8));
   }
 };
@@ -51,7 +53,8 @@ struct Symmetric {
   static constexpr size_t kElements = kBlock;
   static constexpr int kMiddle = (Codes::kMax + 1) / 2;
 
-  static int stored_code(const Block& block, size_t i) { return block.codes.get(i); }
+  static constexpr unsigned kCodeBits = Codes::kBits;
+  static uint64_t eight_codes(const Block& block, size_t p) { return block.codes.get_eight(p); }
 
   template <class Real>
   static void decode(const Block& block, Real* out) {
@@ -79,7 +82,8 @@ struct Affine {
   };
   static constexpr size_t kElements = kBlock;
 
-  static int stored_code(const Block& block, size_t i) { return block.codes.get(i); }
+  static constexpr unsigned kCodeBits = Codes::kBits;
+  static uint64_t eight_codes(const Block& block, size_t p) { return block.codes.get_eight(p); }
 
   template <class Real>
   static void decode(const Block& block, Real* out) {
@@ -115,7 +119,10 @@ struct Q8_0 {
   };
   static constexpr size_t kElements = kBlock;
 
-  static int stored_code(const Block& block, size_t i) { return block.qs[i] ^ 0x80; }
+  static constexpr unsigned kCodeBits = 8;
+  static uint64_t eight_codes(const Block& block, size_t p) {
+    return load_eight(block.qs + 8 * p) ^ eight_times(0x80);
+  }
 
   template <class Real>
   static void decode(const Block& block, Real* out) {

@@ -40,7 +40,8 @@ struct RowLayout {
 RowLayout row_layout(Format format, uint64_t columns);
 
 /// Repacks `rows` rows from the file's layout into the resident one.
-/// `source`: rows * bytes_for(format, columns) bytes; `out`: rows * row_bytes bytes.
+/// `source`: rows * bytes_for(format, columns) bytes; `out`: rows * row_bytes bytes. `out` is written from
+/// its start to its end, except for padding, and never read: it may be write-combined memory across a bus.
 void pack_rows(Format format, uint64_t columns, uint64_t rows, std::span<const std::byte> source,
                std::span<std::byte> out);
 
