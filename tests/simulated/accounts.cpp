@@ -1,5 +1,7 @@
 #include "simulated/accounts.hpp"
 
+#include <algorithm>
+
 namespace caldera::simulated {
 
 void Accounts::open(const ShownDevice& shown) {
@@ -23,12 +25,14 @@ void Accounts::set_as_shown() {
   enforce_budget_ = shown_.enforce_budget;
   refuse_imports_ = shown_.refuse_imports;
   total_ = 0;
+  largest_ = 0;
   allocation_fault_ = {};
   submission_fault_ = {};
 }
 
 VkResult Accounts::take(const Piece& piece) {
   const std::scoped_lock lock(mutex_);
+  largest_ = std::max(largest_, piece.bytes);
   if (allocation_fault_.strikes()) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
   if (live_ >= shown_.max_allocations) return VK_ERROR_TOO_MANY_OBJECTS;
   if (piece.bytes > shown_.topology.max_allocation) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -128,6 +132,11 @@ uint64_t Accounts::live_allocations() const {
 uint64_t Accounts::total_allocations() const {
   const std::scoped_lock lock(mutex_);
   return total_;
+}
+
+uint64_t Accounts::largest_asked() const {
+  const std::scoped_lock lock(mutex_);
+  return largest_;
 }
 
 }  // namespace caldera::simulated

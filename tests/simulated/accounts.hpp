@@ -74,6 +74,7 @@ class Accounts {
   uint64_t imported() const;
   uint64_t live_allocations() const;
   uint64_t total_allocations() const;
+  uint64_t largest_asked() const;
 
  private:
   void set_as_shown();
@@ -85,6 +86,7 @@ class Accounts {
   uint64_t imported_ = 0;
   uint64_t live_ = 0;
   uint64_t total_ = 0;
+  uint64_t largest_ = 0;
   bool enforce_budget_ = false;
   bool refuse_imports_ = false;
   Fault allocation_fault_;

@@ -19,6 +19,7 @@ struct Control {
   uint64_t (*imported)();
   uint64_t (*live_allocations)();
   uint64_t (*total_allocations)();
+  uint64_t (*largest_asked)();
 };
 
 /// The layer's exported function: const Control* caldera_simulated_device_control().

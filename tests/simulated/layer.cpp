@@ -67,6 +67,7 @@ constexpr Control kControl = {
     [] { return state().accounts.imported(); },
     [] { return state().accounts.live_allocations(); },
     [] { return state().accounts.total_allocations(); },
+    [] { return state().accounts.largest_asked(); },
 };
 
 }  // namespace

@@ -55,6 +55,8 @@ class SimulatedDevice {
   uint64_t imported() const { return control_->imported(); }           ///< bytes of host memory, of no heap
   uint64_t live_allocations() const { return control_->live_allocations(); }
   uint64_t total_allocations() const { return control_->total_allocations(); }  ///< granted since reset()
+  /// Bytes of the largest allocation that was asked for since reset(), granted or not.
+  uint64_t largest_asked() const { return control_->largest_asked(); }
 
  private:
   void set(const char* name, const std::string& value);

@@ -11,6 +11,7 @@
 
 #include "caldera/error.hpp"
 #include "plan/topology_table.hpp"
+#include "simulated/every_row.hpp"
 #include "simulated/plain_device.hpp"
 #include "simulated/shown_device.hpp"
 
@@ -33,12 +34,6 @@ struct Opened {
   vulkan::Instance instance;
   PlainDevice device;
 };
-
-std::vector<std::string> row_names() {
-  std::vector<std::string> names;
-  for (const plan::Topology& row : plan::topologies()) names.push_back(row.name);
-  return names;
-}
 
 class EveryRow : public ::testing::TestWithParam<std::string> {};
 
@@ -124,12 +119,7 @@ TEST_P(EveryRow, GivesEveryHeapToItsLastByteAndTakesItBack) {
   EXPECT_THAT(opened.instance.validation_log().messages, ::testing::IsEmpty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, EveryRow, ::testing::ValuesIn(row_names()), [](const auto& row) {
-  std::string name = row.param;
-  std::replace_if(
-      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Rows, EveryRow, ::testing::ValuesIn(row_names()), row_test_name);
 
 TEST(SimulatedDevice, RefusesMoreThanOneAllocationMayHold) {
   Opened opened(kApu);
@@ -139,6 +129,7 @@ TEST(SimulatedDevice, RefusesMoreThanOneAllocationMayHold) {
   EXPECT_EQ(opened.device.allocate(kApuLocal, cap), VK_SUCCESS);
   EXPECT_EQ(opened.device.allocate(kApuLocal, UINT64_MAX), VK_ERROR_OUT_OF_DEVICE_MEMORY);
   EXPECT_EQ(opened.simulated.used(1), cap);
+  EXPECT_EQ(opened.simulated.largest_asked(), UINT64_MAX);
 }
 
 TEST(SimulatedDevice, RefusesMoreAllocationsThanItCounts) {
