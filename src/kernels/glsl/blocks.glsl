@@ -15,7 +15,8 @@ uint byte_of_block(uint64_t address) { return word_around(address) >> (8 * (uint
 /// 4 bytes at an even address.
 uint even_word(uint64_t address) {
   const uint low = word_around(address);
-  return (uint(address) & 2) == 0 ? low : low >> 16 | word_around(address + 2) << 16;
+  const uint high = word_around(address + 2);  // outside the choice: a branch would wait for one load, then the other
+  return (uint(address) & 2) == 0 ? low : low >> 16 | high << 16;
 }
 
 /// 16 bytes at a multiple of 4.
@@ -43,7 +44,7 @@ uvec4 bits_of(uint word, uint half_index) {
 
 /// The 6-bit scale and minimum of 32 weights (0 to 7), from the first 16 bytes of a block of Q4_K or Q5_K.
 uvec2 pair_of_block(uvec4 head, uint unit) {
-  const uvec2 first = head.yz >> (8 * (unit & 3));
-  const uint second = head.w >> (8 * (unit & 3));
-  return unit < 4 ? first & 63 : uvec2(second, second >> 4) & 15 | first >> 2 & 48;
+  const uvec3 bytes = head.yzw >> (8 * (unit & 3));
+  const uvec2 later = uvec2(bytes.z, bytes.z >> 4) & 15 | bytes.xy >> 2 & 48;
+  return (unit < 4 ? bytes.xy : later) & 63;
 }
