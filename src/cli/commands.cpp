@@ -8,6 +8,8 @@ std::span<const Command> commands() {
   static constexpr std::array kCommands = {
       Command{"run", "Answer a prompt, or talk when none is given", declare_run},
       Command{"devices", "List the Vulkan devices and what they can do", declare_devices},
+      Command{"doctor", "Say how much memory models can have here, and what would give them more",
+              declare_doctor},
       Command{"inspect", "Show what a GGUF file holds", declare_inspect},
       Command{"tokenize", "Show text as a model's tokens, or tokens as text", declare_tokenize},
       Command{"version", "Print the version", declare_version},

@@ -5,6 +5,7 @@
 #include "caldera/device.hpp"
 #include "caldera/error.hpp"
 #include "cli/command.hpp"
+#include "cli/device_json.hpp"
 #include "cli/output.hpp"
 
 namespace caldera::cli {
@@ -51,40 +52,6 @@ std::string describe(const DeviceInfo& device) {
   line("extras",
        fmt::format("memory budget {}, host import {}", yes(device.memory_budget), yes(device.host_import)));
   return out;
-}
-
-Json to_json(const DeviceInfo& device) {
-  Json heaps = Json::array();
-  for (const HeapInfo& heap : device.heaps) {
-    heaps.push_back({{"bytes", heap.bytes},
-                     {"device_local", heap.device_local},
-                     {"budget", heap.budget ? Json(*heap.budget) : Json()},
-                     {"used", heap.used ? Json(*heap.used) : Json()}});
-  }
-  return {{"index", device.index},
-          {"name", device.name},
-          {"type", device.type},
-          {"driver", device.driver},
-          {"api_version", device.api_version},
-          {"usable", device.usable},
-          {"chosen", device.chosen},
-          {"reason", device.reason},
-          {"heaps", std::move(heaps)},
-          {"max_allocation_bytes", device.max_allocation_bytes},
-          {"max_buffer_bytes", device.max_buffer_bytes},
-          {"max_storage_range_bytes", device.max_storage_range_bytes},
-          {"max_shared_bytes", device.max_shared_bytes},
-          {"max_workgroup_invocations", device.max_workgroup_invocations},
-          {"subgroup_size", device.subgroup_size},
-          {"min_subgroup_size", device.min_subgroup_size},
-          {"max_subgroup_size", device.max_subgroup_size},
-          {"float16", device.float16},
-          {"int8", device.int8},
-          {"integer_dot_product", device.integer_dot_product},
-          {"memory_budget", device.memory_budget},
-          {"host_import", device.host_import},
-          {"cooperative_matrix", device.cooperative_matrix},
-          {"cooperative_matrix2", device.cooperative_matrix2}};
 }
 
 int devices(const std::string& choice, bool json) {
