@@ -12,9 +12,6 @@
 namespace caldera::plan {
 namespace {
 
-/// The largest ring: more reads in flight gain nothing, and less would be left for the model.
-constexpr uint64_t kMostRing = uint64_t{1} << 30;
-
 /// What the memory pool hands out for `bytes`.
 constexpr uint64_t allocated(uint64_t bytes) {
   return (std::max<uint64_t>(bytes, 1) + 255) / 256 * 256;
@@ -85,6 +82,11 @@ uint64_t file_bytes(const ModelShape& shape) {
   return static_cast<uint64_t>(bits / 8);
 }
 
+bool computable(const ModelShape& shape) {
+  return std::ranges::all_of(shape.tensors,
+                             [](const TensorShape& tensor) { return tensor.format.format.has_value(); });
+}
+
 uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormat format) {
   return page_bytes(shape, format) / kPageTokens;
 }
@@ -104,7 +106,7 @@ Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device) 
         program.parts, program.rope_table, program.logits, program.outputs}) {
     if (bytes > 0) result.activations += allocated(bytes);
   }
-  result.ring = std::min(kMostRing, file_bytes(shape));
+  result.ring = std::min(use.ring_bytes > 0 ? use.ring_bytes : kUsualRing, file_bytes(shape));
   return result;
 }
 

@@ -12,11 +12,15 @@ namespace caldera::plan {
 
 inline constexpr size_t kParts = 6;  ///< of enum Part
 
+/// Host memory that a file is read through, if nobody says otherwise.
+inline constexpr uint64_t kUsualRing = uint64_t{256} << 20;
+
 /// How a model is to be used.
 struct Use {
   uint32_t context = 0;  ///< most tokens of a sequence; 0: as trained
   uint32_t sequences = 1;
   uint32_t prefill_rows = 0;  ///< as LoadOptions
+  uint64_t ring_bytes = 0;    ///< as LoadOptions
   KvFormat kv = KvFormat::kF16;
 };
 
@@ -35,7 +39,10 @@ WeightBytes weight_bytes(const ModelShape& shape);
 /// Bytes of the model's tensors in a file.
 uint64_t file_bytes(const ModelShape& shape);
 
-/// Bytes that every sequence takes when it is full, without its KV pages' rounding.
+/// Whether there are kernels for the formats of all its weights.
+bool computable(const ModelShape& shape);
+
+/// Bytes of keys and values of one token.
 uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormat format);
 
 /// All in bytes.
@@ -43,7 +50,7 @@ struct Footprint {
   WeightBytes weights;
   uint64_t kv = 0;           ///< of all sequences when they are full
   uint64_t activations = 0;  ///< activations, logits, tables, batches, the state of sequences
-  uint64_t ring = 0;         ///< that the file is read through; free again when the model is loaded
+  uint64_t ring = 0;         ///< host memory that the file is read through, free again when it is loaded
   uint64_t total() const { return weights.total() + kv + activations + ring; }
 };
 

@@ -56,11 +56,12 @@ std::optional<Speed> speed_of(const ModelShape& shape, const Topology& topology,
   Speed speed;
   if (options.bandwidth) {
     speed.bandwidth = *options.bandwidth;
-    speed.measured = true;
   } else if (topology.bandwidth) {
-    speed.measured = topology.bandwidth->measured > 0;
-    speed.bandwidth = speed.measured ? topology.bandwidth->measured : topology.bandwidth->peak;
+    const bool measured = topology.bandwidth->measured > 0;
+    speed.basis = measured ? Basis::kMeasured : Basis::kDatasheet;
+    speed.bandwidth = measured ? topology.bandwidth->measured : topology.bandwidth->peak;
   }
+  speed.bus = options.bus.value_or(kUsualBus);
   if (speed.bandwidth <= 0) return std::nullopt;
 
   const WeightBytes& weights = plan.need.weights;
@@ -79,7 +80,7 @@ std::optional<Speed> speed_of(const ModelShape& shape, const Topology& topology,
              kv_bytes_per_token(shape, options.use.kv);
   const double seconds =
       static_cast<double>(speed.weights - std::min(speed.far, speed.weights)) / (speed.bandwidth * kGB) +
-      static_cast<double>(speed.far) / (options.bus * kGB);
+      static_cast<double>(speed.far) / (speed.bus * kGB);
   if (seconds <= 0) return std::nullopt;
   speed.empty = 1 / seconds;
   speed.full = 1 / (seconds + static_cast<double>(speed.kv) / (speed.bandwidth * kGB));
@@ -143,7 +144,7 @@ std::vector<FormatFit> each_format(const ModelShape& shape, const Topology& topo
   std::vector<FormatFit> fits;
   for (const Mixture& mixture : mixtures()) {
     const ModelShape other = mixed(shape, mixture);
-    fits.push_back({mixture.name, file_bytes(other), make_plan(other, topology, options)});
+    fits.push_back({mixture.name, file_bytes(other), computable(other), make_plan(other, topology, options)});
   }
   return fits;
 }

@@ -14,11 +14,14 @@
 
 namespace caldera::plan {
 
+/// What PCI Express 4.0 x16 reaches in practice, in GB/s.
+inline constexpr double kUsualBus = 25;
+
 struct Options {
   Use use;
   uint64_t memory_limit = 0;        ///< most bytes of near memory; 0: what the device gives
-  std::optional<double> bandwidth;  ///< of the device's memory, in GB/s; else the topology's
-  double bus = 25;                  ///< to far memory, in GB/s: PCI Express 4.0 x16 in practice
+  std::optional<double> bandwidth;  ///< of near memory, in GB/s; else the topology's
+  std::optional<double> bus;        ///< to far memory, in GB/s; else kUsualBus
 };
 
 /// What would lie in one heap. In bytes.
@@ -34,15 +37,19 @@ struct HeapPlan {
   uint64_t used() const { return weights + kv + activations + ring; }
 };
 
+/// Where a bandwidth comes from.
+enum class Basis { kGiven, kMeasured, kDatasheet };
+
 /// Decoding, as fast as memory can be read: the roof, not a promise.
 struct Speed {
-  double bandwidth = 0;   ///< GB/s that were reckoned with
-  bool measured = false;  ///< else by the datasheet
-  uint64_t weights = 0;   ///< bytes of weights that a step reads
-  uint64_t far = 0;       ///< of those, across the bus
-  uint64_t kv = 0;        ///< bytes of keys and values that a step reads at full context
-  double empty = 0;       ///< tokens/s of each sequence after the first token
-  double full = 0;        ///< tokens/s of each sequence at the end of its context
+  double bandwidth = 0;  ///< GB/s of near memory
+  Basis basis = Basis::kGiven;
+  double bus = 0;        ///< GB/s to far memory
+  uint64_t weights = 0;  ///< bytes of weights that a step reads
+  uint64_t far = 0;      ///< of those, across the bus
+  uint64_t kv = 0;       ///< bytes of keys and values that a step reads at full context
+  double empty = 0;      ///< tokens/s of each sequence after the first token
+  double full = 0;       ///< tokens/s of each sequence at the end of its context
 };
 
 struct Plan {
@@ -69,6 +76,7 @@ uint32_t longest_context(const ModelShape& shape, const Topology& topology, Opti
 struct FormatFit {
   std::string_view name;
   uint64_t file_bytes = 0;
+  bool computable = false;  ///< see computable()
   Plan plan;
 };
 /// All of them, from most to fewest bits.

@@ -28,6 +28,7 @@ std::vector<std::string> machines_that_hold(const ModelShape& shape, Options opt
   options.memory_limit = 0;
   std::vector<std::pair<uint64_t, std::string>> found;
   for (const Topology& topology : topologies()) {
+    if (topology.type == DeviceType::kCpu) continue;  // nobody is helped by a slower device
     const Plan plan = make_plan(shape, topology, options);
     if (plan.fits) found.emplace_back(plan.near + plan.far, topology.name);
   }
@@ -69,7 +70,8 @@ std::vector<std::string> remedies(const ModelShape& shape, const Topology& topol
   std::vector<std::string> formats;
   for (const FormatFit& fit : each_format(shape, topology, options)) {
     if (!fit.plan.fits || formats.size() == kFormatsNamed) continue;
-    formats.push_back(fmt::format("{} ({} file, {} left)", fit.name, gb(fit.file_bytes), gib(fit.plan.left)));
+    formats.push_back(fmt::format("{} ({} file, {} left{})", fit.name, gb(fit.file_bytes), gib(fit.plan.left),
+                                  fit.computable ? "" : "; not computed with yet"));
   }
   if (!formats.empty()) list.push_back(fmt::format("the format {}", fmt::join(formats, " or ")));
   std::vector<std::string> machines = machines_that_hold(shape, options);
