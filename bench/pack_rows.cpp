@@ -11,7 +11,6 @@
 
 namespace {
 
-using caldera::quant::Format;
 using caldera::quant::FormatInfo;
 
 constexpr uint64_t kColumns = 8192;

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -66,6 +68,11 @@ Descriptor InputFile::open_direct() const {
 }
 
 bool InputFile::in_page_cache() const {
+  struct statfs system {};
+  if (::fstatfs(descriptor(), &system) == 0 &&
+      (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC)) {
+    return true;  // and nowhere else
+  }
   constexpr uint64_t kSamples = 32;
   for (uint64_t i = 0; i < kSamples; ++i) {
     std::byte byte{};

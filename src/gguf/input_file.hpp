@@ -37,7 +37,8 @@ class InputFile {
   /// The same file opened for reads past the page cache (O_DIRECT), or nothing where that is refused.
   Descriptor open_direct() const;
 
-  /// Whether the page cache holds the file, by sampling it: then direct reads would be the slower ones.
+  /// Whether memory holds the file (the page cache, by sampling it; a file system in memory): then direct
+  /// reads would be the slower ones.
   bool in_page_cache() const;
 
   /// Errors: kFile, when the file was changed since it was opened. `what` and `offset` say in the error what

@@ -68,7 +68,7 @@ void pack_code_plane(const std::byte* source, size_t blocks, std::byte* out) {
   for (size_t b = 0; b < blocks; ++b) {
     // Unrolled: where the codes of a unit lie, and by how much they are shifted, are then constants.
     [&]<size_t... kUnits>(std::index_sequence<kUnits...>) {
-      (pack_unit<F, kFrom, kBits, kUnits>(block[b], to + 4 * kBits * kUnits), ...);
+      (pack_unit<F, kFrom, kBits, kUnits>(block[b], to + size_t{4} * kBits * kUnits), ...);
     }
     (std::make_index_sequence<F::kElements / 32>());
     to += F::kElements / 8 * kBits;
