@@ -20,6 +20,23 @@ class RecordedTree {
     root_ = name;
     for (const auto& [path, content] : files) write(path, content);
   }
+  /// The machine tests/data/machine/NAME.txt.
+  explicit RecordedTree(const std::string& name) : RecordedTree({}) {
+    std::ifstream file(std::string(CALDERA_TEST_DATA "/machine/") + name + ".txt");
+    if (!file) throw std::runtime_error("no recorded machine " + name);
+    std::string path;
+    std::string content;
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("==> ") && line.ends_with(" <==")) {
+        if (!path.empty()) write(path, content);
+        path = line.substr(4, line.size() - 8);
+        content.clear();
+      } else {
+        content += line + "\n";
+      }
+    }
+    write(path, content);
+  }
   ~RecordedTree() {
     std::error_code ignored;
     std::filesystem::remove_all(root_, ignored);
