@@ -9,7 +9,11 @@
 
 #include "caldera/error.hpp"
 #include "kernels/state.hpp"
+#include "model/plan_shape.hpp"
+#include "model/transfer.hpp"
+#include "plan/footprint.hpp"
 #include "plan/limits.hpp"
+#include "vulkan/physical_device.hpp"
 
 namespace caldera::engine {
 namespace {
@@ -41,16 +45,41 @@ const LoadOptions& checked(const LoadOptions& options) {
                 fmt::format("prefill batches of {} tokens were asked for: up to 4096 are possible",
                             options.prefill_rows));
   }
+  if (options.ring_bytes > model::kMaxRing) {
+    throw Error(ErrorKind::kUsage, fmt::format("a ring of {} bytes was asked for: up to {} are possible",
+                                               options.ring_bytes, model::kMaxRing));
+  }
   return options;
 }
 
 }  // namespace
 
+model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
+                                const vulkan::PhysicalDevice& device) {
+  // Who asks for no context gets the model's own, as far as memory goes: room for a usual conversation is
+  // kept.
+  constexpr uint32_t kUsualContext = 8192;
+  const plan::ModelShape shape = model::plan_shape(spec);
+  const plan::Topology topology = vulkan::topology_of(device);
+  const auto need = [&](uint32_t context) {
+    const plan::Use use{
+        .context = context, .sequences = options.sequences, .prefill_rows = options.prefill_rows};
+    return plan::footprint(shape, use, topology.type);
+  };
+  const plan::Footprint whole = need(options.context > 0 ? options.context : spec.context);
+  if (options.context > 0) return {whole.activations + whole.kv, whole.activations + whole.kv};
+  const uint64_t page = options.sequences * model::page_bytes(spec);
+  return {whole.activations + page, whole.activations + std::min(whole.kv, need(kUsualContext).kv)};
+}
+
 Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options)
     : Engine(spec, options, [&](vulkan::Device& device) {
-        return model::load_weights(file, spec, device, [&](uint64_t done, uint64_t total) {
-          return !options.progress || options.progress({done, total});
-        });
+        const model::ContextRoom room = context_room(spec, options, device.physical());
+        return model::load_weights(file, spec, device,
+                                   [&](uint64_t done, uint64_t total) {
+                                     return !options.progress || options.progress({done, total});
+                                   },
+                                   {options.way, options.ring_bytes, room.least, room.wished});
       }) {}
 
 Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeights& make_weights)
@@ -61,6 +90,7 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
       kernels_(device_, pipelines_),
       weights_(make_weights(device_)),
       pages_(device_, model::page_bytes(spec_)) {
+  report_ = weights_.report;
   context_ = options.context > 0 ? options.context : spec_.context;
   const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   read_tokens_ = plan::read_tokens(software, context_, options.prefill_rows);
@@ -108,6 +138,9 @@ MemoryUse Engine::memory() {
                  ((uint64_t{context_} + kernels::kPageTokens - 1) / kernels::kPageTokens);
   use.activations = pool.used(Purpose::kActivations);
   use.staging = pool.used(Purpose::kStaging);
+  use.imported = pool.imported();
+  use.far_weights = pool.used_far(Purpose::kWeights);
+  use.heaps = pool.heaps();
   return use;
 }
 

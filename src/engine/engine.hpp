@@ -17,6 +17,7 @@
 #include "engine/slot.hpp"
 #include "gguf/file.hpp"
 #include "kernels/kernels.hpp"
+#include "model/placer.hpp"
 #include "model/program.hpp"
 #include "model/spec.hpp"
 #include "model/weights.hpp"
@@ -28,6 +29,10 @@ namespace caldera::engine {
 
 /// Sessions that may be alive at once: one read of the weights serves them all.
 inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
+
+/// What memory weights are to leave to a context as asked for.
+model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
+                                const vulkan::PhysicalDevice& device);
 
 /// Not safe for use by several threads at once; callers hold mutex().
 class Engine {
