@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "cli/device_json.hpp"
 #include "cli/output.hpp"
-#include "text/utf8.hpp"
 
 namespace caldera::cli {
 namespace {
@@ -17,9 +17,9 @@ using machine::Machine;
 
 constexpr size_t kColumns = 100;
 
-/// `text` in lines that begin with `indent` blanks and break between words. Words longer than a line stay
-/// whole.
-std::string wrap(std::string_view text, size_t indent) {
+/// `text` in lines that begin with `indent` blanks, after the first with `hanging` more, and break between
+/// words. Words longer than a line stay whole.
+std::string wrap(std::string_view text, size_t indent, size_t hanging = 0) {
   std::string out;
   size_t column = 0;
   while (!text.empty()) {
@@ -28,8 +28,9 @@ std::string wrap(std::string_view text, size_t indent) {
     text.remove_prefix(std::min(end + 1, text.size()));
     if (column == 0 || column + 1 + word.size() > kColumns) {
       if (column != 0) out += '\n';
-      out += std::string(indent, ' ');
-      column = indent;
+      const size_t blanks = column == 0 ? indent : indent + hanging;
+      out += std::string(blanks, ' ');
+      column = blanks;
     } else {
       out += ' ';
       ++column;
@@ -118,14 +119,15 @@ std::string verdict_text(const Diagnosis& diagnosis, const char* on, const char*
   if (diagnosis.device == nullptr) {
     out = fmt::format("{}No model can be run now{}: there is no Vulkan device.\n", on, off);
   } else {
-    const char* where = diagnosis.device->type == "cpu"        ? " of the system's memory, on the processor"
+    const char* where = diagnosis.device->type == "cpu"        ? " of the system's memory"
                         : diagnosis.device->type == "discrete" ? " of the card's memory"
                                                                : "";
-    out = fmt::format("A model can use {}{}{} now{}.\n", on, human_bytes(capacity.now), off, where);
+    out = fmt::format("A model can use {}{}{}{} now.\n", on, human_bytes(capacity.now), off, where);
   }
   if (capacity.could > capacity.granted + (uint64_t{1} << 29)) {
     out += fmt::format("This machine could give {}{}{}: see below.\n", on, human_bytes(capacity.could), off);
-  } else if (diagnosis.steps.empty() && diagnosis.device != nullptr) {
+  } else if (diagnosis.steps.empty() && diagnosis.device != nullptr &&
+             capacity.granted - capacity.now < uint64_t{1} << 30) {
     out += "That is what this machine can give.\n";
   }
   return out;
@@ -219,7 +221,7 @@ std::string report_text(const Machine& machine, const std::vector<DeviceInfo>& d
   std::string out = facts_text(machine, devices) + "\n" + verdict_text(diagnosis, on, off) + "\n";
   for (size_t i = 0; i < diagnosis.steps.size(); ++i) out += step_text(diagnosis.steps[i], i + 1, on, off);
   if (!diagnosis.steps.empty()) out += "Then run caldera doctor again. It has changed nothing itself.\n\n";
-  for (const std::string& note : diagnosis.notes) out += wrap("- " + note, 0);
+  for (const std::string& note : diagnosis.notes) out += wrap("- " + note, 0, 2);
   if (diagnosis.notes.empty()) out.pop_back();
   return out;
 }
