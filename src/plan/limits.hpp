@@ -9,6 +9,9 @@ inline constexpr uint32_t kPageTokens = 64;   ///< tokens in one page of KV memo
 inline constexpr uint32_t kMaxSequences = 8;  ///< sequences in one decode step
 inline constexpr uint32_t kLogitRows = 32;    ///< outputs computed at once when the logits of many are wanted
 
+/// Tokens of a usual conversation: what is planned for, and kept room for, where nobody asks for a context.
+inline constexpr uint32_t kUsualContext = 8192;
+
 /// What the activations of a program are made for.
 struct BatchLimits {
   uint32_t tokens = 0;         ///< most tokens of a batch

@@ -106,7 +106,9 @@ Plan make_plan(const ModelShape& shape, const Topology& topology, const Options&
   plan.fits = plan.missing == 0;
   plan.left = plan.fits ? capacity - total : 0;
 
-  const uint64_t near_weights = std::min(weights, plan.near - std::min(plan.near, bound));
+  // What does not fit is shown in the order in which it would be loaded.
+  const uint64_t kept = plan.fits ? bound : 0;
+  const uint64_t near_weights = std::min(weights, plan.near - kept);
   const uint64_t far_room = plan.far - std::min(plan.far, plan.need.ring);
   plan.far_weights = std::min(weights - near_weights, far_room);
   fill(plan.heaps, Reach::kNear, &HeapPlan::weights, near_weights);
