@@ -48,11 +48,11 @@ TEST(MappedFile, RefusesRangesOutside) {
   const ModelOnDisk model;
   const MappedFile mapped(model.file, 0);
   const uint64_t size = mapped.bytes().size();
-  for (const auto& [offset, bytes] : {std::pair(size + 1, uint64_t{0}),
-                                      {uint64_t{1}, size},
-                                      {uint64_t{1}, UINT64_MAX},
-                                      {UINT64_MAX, size}}) {
-    expect_error(ErrorKind::kInternal, {"do not lie"}, [&] { mapped.populate(offset, bytes); });
+  for (const auto& range : {std::pair(size + 1, uint64_t{0}),
+                            {uint64_t{1}, size},
+                            {uint64_t{1}, UINT64_MAX},
+                            {UINT64_MAX, size}}) {
+    expect_error(ErrorKind::kInternal, {"do not lie"}, [&] { mapped.populate(range.first, range.second); });
   }
 }
 
