@@ -33,8 +33,26 @@ void write_once(vulkan::Device& device, const vulkan::Allocation& memory) {
   device.wait(device.submit({&buffer, 1}));
 }
 
-std::optional<double> measure(vulkan::Device& device, vulkan::PipelineStore& pipelines,
-                              vulkan::Residency residency) {
+}  // namespace
+
+std::optional<double> read_bandwidth(const std::string& device_choice, plan::Reach reach) {
+  try {
+    const vulkan::Instance instance;
+    vulkan::Device device(instance, instance.choose(device_choice));
+    vulkan::PipelineStore pipelines(device, {});
+    return read_bandwidth(device, pipelines, reach);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kDevice) return std::nullopt;
+    throw;
+  }
+}
+
+std::optional<double> read_bandwidth(vulkan::Device& device, vulkan::PipelineStore& pipelines,
+                                     plan::Reach reach) {
+  const bool far = reach == plan::Reach::kFar;
+  if (far && device.physical().unified_memory()) return std::nullopt;
+  // Memory that the host reads back through its caches is its own on a discrete device.
+  const vulkan::Residency residency = far ? vulkan::Residency::kHostRead : vulkan::Residency::kDevice;
   const uint64_t most = std::min(region_bytes(device.physical()), device.memory().max_allocation());
   for (uint64_t bytes = most; bytes >= kLeastBytes; bytes /= 2) {
     try {
@@ -48,28 +66,6 @@ std::optional<double> measure(vulkan::Device& device, vulkan::PipelineStore& pip
     }
   }
   return std::nullopt;
-}
-
-}  // namespace
-
-std::optional<double> read_bandwidth(const std::string& device_choice) {
-  try {
-    const vulkan::Instance instance;
-    vulkan::Device device(instance, instance.choose(device_choice));
-    vulkan::PipelineStore pipelines(device, {});
-    return read_bandwidth(device, pipelines);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::kDevice) return std::nullopt;
-    throw;
-  }
-}
-
-std::optional<double> read_bandwidth(vulkan::Device& device, vulkan::PipelineStore& pipelines) {
-  return measure(device, pipelines, vulkan::Residency::kDevice);
-}
-
-std::optional<double> far_read_bandwidth(vulkan::Device& device, vulkan::PipelineStore& pipelines) {
-  return measure(device, pipelines, vulkan::Residency::kHostWrite);
 }
 
 }  // namespace caldera::engine

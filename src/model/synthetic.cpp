@@ -89,6 +89,9 @@ class Formats {
   std::map<std::string, std::vector<Share>, std::less<>> by_name_;
 };
 
+/// Whether tensors are placed, or only counted: the pool is told what comes before it comes.
+enum class Pass { kCount, kPlace };
+
 class Synthesizer {
  public:
   Synthesizer(const plan::ModelShape& shape, vulkan::Device& device, const LoadCallback& progress)
@@ -96,17 +99,21 @@ class Synthesizer {
         device_(device),
         progress_(progress),
         layers_(static_cast<uint32_t>(shape.layers.size())) {
-    // Patterns first, so that they share no chunk with what stays.
     for (const plan::TensorShape& tensor : shape.tensors) {
-      total_ += tensor.count * bytes_of(tensor);
       parameters_ += uint64_t{tensor.count} * tensor.rows * tensor.columns;
       if (tensor.rows > 1) make_pattern(*tensor.format.format, tensor.columns);
     }
-    device_.memory().expect(total_);
   }
-  ~Synthesizer() { device_.memory().expect(0); }
+  ~Synthesizer() { device_.memory().expect({}); }
   Synthesizer(const Synthesizer&) = delete;
   Synthesizer& operator=(const Synthesizer&) = delete;
+
+  /// From now on tensors are placed.
+  void begin_placing() {
+    pass_ = Pass::kPlace;
+    for (const uint64_t bytes : sizes_) total_ += bytes;
+    device_.memory().expect(sizes_);
+  }
 
   struct Rows {
     const char* tensor;  ///< its name in the shape
@@ -126,13 +133,13 @@ class Synthesizer {
         std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
     for (uint64_t first = 0; first < rows; first += most_rows) {
       const uint64_t count = std::min(most_rows, rows - first);
-      vulkan::Allocation memory =
-          device_.memory().allocate(count * matrix.layout.row_bytes, vulkan::Residency::kDevice,
-                                    vulkan::Purpose::kWeights, "tensor " + name);
+      const uint64_t bytes = count * matrix.layout.row_bytes;
+      const vulkan::Allocation* memory = allocate(name, bytes);
+      if (memory == nullptr) continue;
       matrix.segments.push_back(
-          {memory.address(), static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
-      fill(memory, count, patterns_.at({format, columns}));
-      memory_.push_back(std::move(memory));
+          {memory->address(), static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
+      fill(*memory, count, patterns_.at({format, columns}));
+      advance(bytes);
     }
     return matrix;
   }
@@ -160,13 +167,12 @@ class Synthesizer {
   }
 
   uint64_t place_vector(const std::string& name, uint64_t length, float value) {
+    const vulkan::Allocation* memory = allocate(name, length * sizeof(float));
+    if (memory == nullptr) return 0;
     const std::vector<float> values(length, value);
-    vulkan::Allocation memory = device_.memory().allocate(length * sizeof(float), vulkan::Residency::kDevice,
-                                                          vulkan::Purpose::kWeights, "tensor " + name);
-    device_.upload(memory, 0, std::as_bytes(std::span(values)));
-    advance(memory.bytes());
-    memory_.push_back(std::move(memory));
-    return memory_.back().address();
+    device_.upload(*memory, 0, std::as_bytes(std::span(values)));
+    advance(length * sizeof(float));
+    return memory->address();
   }
 
   uint64_t parameters() const { return parameters_; }
@@ -181,16 +187,20 @@ class Synthesizer {
     uint64_t next = 0;  ///< the row that the next matrix begins with
   };
 
-  static uint64_t bytes_of(const plan::TensorShape& tensor) {
-    const uint64_t row = tensor.rows == 1
-                             ? tensor.columns * sizeof(float)
-                             : quant::row_layout(*tensor.format.format, tensor.columns).row_bytes;
-    return (tensor.rows * row + 255) / 256 * 256;
+  /// Memory that the weights will own, or null while tensors are only counted.
+  const vulkan::Allocation* allocate(const std::string& name, uint64_t bytes) {
+    if (pass_ == Pass::kCount) {
+      sizes_.push_back(bytes);
+      return nullptr;
+    }
+    memory_.push_back(device_.memory().allocate(bytes, vulkan::Residency::kDevice, vulkan::Purpose::kWeights,
+                                                "tensor " + name));
+    return &memory_.back();
   }
 
   void advance(uint64_t bytes) {
     done_ += bytes;
-    if (progress_ && !progress_(std::min(done_, total_), total_)) {
+    if (progress_ && !progress_(done_, total_)) {
       throw Error(ErrorKind::kUsage, "loading was cancelled");
     }
   }
@@ -231,13 +241,14 @@ class Synthesizer {
       device_.wait(device_.submit({&buffer, 1}));
     }
     pattern.next = (pattern.next + 7) % pattern.rows;
-    advance(rows * pattern.row_bytes);
   }
 
   Formats formats_;
   vulkan::Device& device_;
   const LoadCallback& progress_;
   uint32_t layers_;
+  Pass pass_ = Pass::kCount;
+  std::vector<uint64_t> sizes_;
   uint64_t done_ = 0;
   uint64_t total_ = 0;
   uint64_t parameters_ = 0;
@@ -269,6 +280,17 @@ LayerWeights synthesize_layer(Synthesizer& made, const plan::ModelShape& shape, 
   return weights;
 }
 
+/// Everything that a model of this shape has, in the order in which it is computed with.
+Weights visit(Synthesizer& made, const plan::ModelShape& shape) {
+  Weights weights;
+  weights.embedding = made.place("token_embd.weight", 0, shape.vocabulary, shape.width);
+  for (uint32_t i = 0; i < shape.layers.size(); ++i)
+    weights.layers.push_back(synthesize_layer(made, shape, i));
+  weights.output_norm = made.place_vector("output_norm.weight", shape.width, 1);
+  if (!shape.tied) weights.output_matrix = made.place("output.weight", 0, shape.vocabulary, shape.width);
+  return weights;
+}
+
 }  // namespace
 
 void demand_computable(const plan::ModelShape& shape) {
@@ -282,12 +304,9 @@ void demand_computable(const plan::ModelShape& shape) {
 Weights synthesize(const plan::ModelShape& shape, vulkan::Device& device, const LoadCallback& progress) {
   demand_computable(shape);
   Synthesizer made(shape, device, progress);
-  Weights weights;
-  weights.embedding = made.place("token_embd.weight", 0, shape.vocabulary, shape.width);
-  for (uint32_t i = 0; i < shape.layers.size(); ++i)
-    weights.layers.push_back(synthesize_layer(made, shape, i));
-  weights.output_norm = made.place_vector("output_norm.weight", shape.width, 1);
-  if (!shape.tied) weights.output_matrix = made.place("output.weight", 0, shape.vocabulary, shape.width);
+  visit(made, shape);
+  made.begin_placing();
+  Weights weights = visit(made, shape);
   weights.parameters = made.parameters();
   weights.memory = made.take_memory();
   return weights;

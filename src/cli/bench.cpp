@@ -1,0 +1,118 @@
+// caldera bench [MODEL | --synthetic SHAPE:FORMAT]
+#include "engine/bench.hpp"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "caldera/error.hpp"
+#include "cli/bench_report.hpp"
+#include "cli/command.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/output.hpp"
+#include "cli/parse.hpp"
+#include "cli/progress_bar.hpp"
+#include "plan/families.hpp"
+
+namespace caldera::cli {
+namespace {
+
+constexpr uint64_t kMostTokens = uint64_t{1} << 24;
+constexpr size_t kMostTests = 64;  // of one list: a slip of the finger should not run for days
+
+struct Options {
+  std::string model;
+  std::string synthetic;
+  std::string format = "table";
+  bool json = false;
+  bool quiet = false;
+  engine::BenchOptions bench;
+};
+
+/// "512" or "0,16384".
+std::vector<uint32_t> parse_list(std::string_view name, const std::string& text) {
+  std::vector<uint32_t> values;
+  size_t start = 0;
+  while (start <= text.size()) {
+    const size_t comma = std::min(text.find(',', start), text.size());
+    values.push_back(static_cast<uint32_t>(
+        parse_integer(name, std::string_view(text).substr(start, comma - start), 0, kMostTokens)));
+    if (values.size() > kMostTests) {
+      throw Error(ErrorKind::kUsage, fmt::format("{} names more than {} numbers", name, kMostTests));
+    }
+    start = comma + 1;
+  }
+  return values;
+}
+
+engine::BenchReport measure(Options& options) {
+  ProgressBar bar("bench", !options.quiet);
+  options.bench.progress = [&](const engine::BenchProgress& progress) {
+    bar.update(progress.done, progress.total, progress.what);
+    return !interrupt::pending();
+  };
+  try {
+    if (!options.model.empty()) return engine::bench(std::filesystem::path(options.model), options.bench);
+    return engine::bench(plan::shape_named(options.synthetic), options.bench);
+  } catch (const Error&) {
+    if (interrupt::pending()) throw Interrupted();
+    throw;
+  }
+}
+
+int run(Options& options) {
+  if (options.model.empty() == options.synthetic.empty()) {
+    throw Error(ErrorKind::kUsage, "name one thing to measure: a GGUF file, or --synthetic SHAPE:FORMAT");
+  }
+  if (options.json) options.format = "json";
+  const engine::BenchReport report = measure(options);
+  if (options.format == "json") {
+    write_json(bench_json(report));
+  } else {
+    write_out(options.format == "markdown" ? bench_markdown(report) : bench_table(report));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void declare_bench(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<Options>();
+  const auto list = [&](const char* flags, const char* name, std::vector<uint32_t>& values,
+                        const char* help) {
+    app.add_option_function<std::string>(
+        flags, [name, &values](const std::string& text) { values = parse_list(name, text); }, help);
+  };
+  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)");
+  app.add_option("--synthetic", options->synthetic,
+                 "Random weights of a known shape instead of a file: llama-3.1-8b:q4_k_m");
+  list("-p,--prompt", "--prompt", options->bench.prompts,
+       "Tokens of each prompt test, separated by commas; 0: none (default: 512)");
+  list("-n,--decode", "--decode", options->bench.decodes,
+       "Tokens of each decode test, separated by commas; 0: none (default: 128)");
+  list("-d,--depth", "--depth", options->bench.depths,
+       "Tokens in the context before each test, separated by commas (default: 0)");
+  app.add_option_function<std::string>(
+      "-r,--repeats",
+      [options](const std::string& text) {
+        options->bench.repeats = static_cast<uint32_t>(parse_integer("--repeats", text, 1, 1000));
+      },
+      "How often each test is run (default: 5); the median counts");
+  app.add_option("--kv", "The format of keys and values (f16)")->check(CLI::IsMember({"f16"}));
+  app.add_option("--device", options->bench.load.device,
+                 "The device: an index or part of a name of 'caldera devices'");
+  app.add_option_function<std::string>(
+      "--memory-limit",
+      [options](const std::string& text) {
+        options->bench.load.memory_limit = parse_size("--memory-limit", text);
+      },
+      "Most device memory to use: 96GiB, 500M (default: what the device gives)");
+  app.add_option("--format", options->format, "How to print the result: table, markdown or json")
+      ->check(CLI::IsMember({"table", "markdown", "json"}));
+  app.add_flag("--json", options->json, "The same as --format json");
+  app.add_flag("-q,--quiet", options->quiet, "Show no progress");
+  app.add_flag("--validation", options->bench.load.validation,
+               "Switch the Khronos validation layer on (it must be installed)");
+  app.callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace caldera::cli

@@ -1,0 +1,147 @@
+// Benches: the figures they give, and that what they compute is what generation computes.
+#include "engine/bench.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "caldera/error.hpp"
+#include "engine/bandwidth.hpp"
+#include "engine/models.hpp"
+#include "plan/families.hpp"
+
+namespace caldera::engine {
+namespace {
+
+BenchOptions quick() {
+  BenchOptions options;
+  options.prompts = {40};
+  options.decodes = {5};
+  options.depths = {100, 0};
+  options.repeats = 2;
+  options.load.validation = true;
+  return options;
+}
+
+void expect_error(ErrorKind kind, const std::string& part, const std::function<void()>& action) {
+  try {
+    action();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(part));
+  }
+}
+
+TEST(BenchReportTest, MedianSpreadAndLimit) {
+  BenchTest test{BenchKind::kDecode, 10, 0, {1, 2, 0.5}};
+  EXPECT_DOUBLE_EQ(test.rate(), 10);
+  EXPECT_DOUBLE_EQ(test.spread(), 10);
+  test.seconds.push_back(1.5);
+  EXPECT_DOUBLE_EQ(test.rate(), 8);
+  EXPECT_DOUBLE_EQ(BenchTest{}.rate(), 0);
+  BenchReport report;
+  test.weight_bytes = 3000000000;
+  test.kv_bytes = 1000000000;
+  EXPECT_FALSE(report.limit(test).has_value());
+  report.read_bandwidth = 8;
+  EXPECT_DOUBLE_EQ(report.limit(test).value(), 2);
+  test.far_bytes = 2000000000;
+  EXPECT_FALSE(report.limit(test).has_value()) << "half of it is read at a speed that is not known";
+  report.far_read_bandwidth = 4;
+  EXPECT_DOUBLE_EQ(report.limit(test).value(), 1 / 0.75);
+  test.kind = BenchKind::kPrompt;
+  EXPECT_FALSE(report.limit(test).has_value());
+}
+
+TEST(BenchTest, MeasuresAFile) {
+  std::vector<std::string> said;
+  BenchOptions options = quick();
+  options.progress = [&](const BenchProgress& progress) {
+    EXPECT_LE(progress.done, progress.total);
+    if (said.empty() || said.back() != progress.what) said.push_back(progress.what);
+    return true;
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const BenchReport report = bench(caldera::test::data("tiny_qwen3.gguf"), options);
+  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_EQ(report.architecture, "qwen3");
+  EXPECT_FALSE(report.synthetic);
+  EXPECT_EQ(report.context, 140U);
+  EXPECT_GT(report.memory.weights, 0U);
+  EXPECT_GT(report.step.dispatches, 0U);
+  EXPECT_GT(report.read_bandwidth.value_or(0), 0);
+  EXPECT_THAT(said, ::testing::Contains("filling 100 tokens of context"));
+  EXPECT_THAT(said, ::testing::Contains("decoding 5 tokens at depth 100, 2 of 2"));
+  ASSERT_EQ(report.tests.size(), 4U);
+  double measured = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const BenchTest& test = report.tests[i];
+    EXPECT_EQ(test.kind, i % 2 == 0 ? BenchKind::kPrompt : BenchKind::kDecode);
+    EXPECT_EQ(test.depth, i < 2 ? 0U : 100U);
+    ASSERT_EQ(test.seconds.size(), 2U);
+    for (const double seconds : test.seconds) {
+      EXPECT_GT(seconds, 0);
+      measured += seconds;
+    }
+    EXPECT_EQ(test.bytes() > 0, test.kind == BenchKind::kDecode);
+  }
+  EXPECT_LT(measured, elapsed);
+  EXPECT_EQ(report.tests[1].weight_bytes, report.tests[3].weight_bytes);
+  // Five steps see 1 to 5 keys, or 101 to 105: a hundred more in the mean.
+  EXPECT_EQ((report.tests[3].kv_bytes - report.tests[1].kv_bytes) * 3, report.tests[1].kv_bytes * 100);
+}
+
+TEST(BenchTest, MeasuresAShape) {
+  const plan::ModelShape shape = plan::shape_named("smollm2-135m:q4_1");
+  BenchOptions options = quick();
+  options.depths = {0};
+  const BenchReport report = bench(shape, options);
+  EXPECT_TRUE(report.synthetic);
+  EXPECT_EQ(report.name, shape.name);
+  EXPECT_EQ(report.parameters, 134515008U);
+  ASSERT_EQ(report.tests.size(), 2U);
+  // Nearly all of its weights are read: the embedding is the output matrix too.
+  EXPECT_NEAR(static_cast<double>(report.tests[1].weight_bytes), static_cast<double>(report.memory.weights),
+              4e5);
+}
+
+TEST(BenchTest, RefusesBeforeAnythingIsPlaced) {
+  const auto never = [](const BenchProgress&) -> bool { throw std::logic_error("work began"); };
+  BenchOptions options = quick();
+  options.progress = never;
+  expect_error(ErrorKind::kMemory, "llama-3.1-405b", [&] {
+    BenchOptions small = options;
+    small.load.memory_limit = uint64_t{1} << 30;
+    bench(plan::shape_named("llama-3.1-405b:q8_0"), small);
+  });
+  expect_error(ErrorKind::kUnsupported, "IQ1_S",
+               [&] { bench(plan::shape_named("llama-3.1-8b:iq1_s"), options); });
+  BenchOptions none = options;
+  none.prompts = {0};
+  none.decodes = {};
+  expect_error(ErrorKind::kUsage, "nothing to measure",
+               [&] { bench(plan::shape_named("smollm2-135m:q4_1"), none); });
+  BenchOptions deep = options;
+  deep.depths = {UINT32_MAX};
+  expect_error(ErrorKind::kUsage, "context", [&] { bench(plan::shape_named("smollm2-135m:q4_1"), deep); });
+}
+
+TEST(BenchTest, CanBeCancelled) {
+  BenchOptions options = quick();
+  options.progress = [](const BenchProgress& progress) { return !progress.what.starts_with("decoding"); };
+  expect_error(ErrorKind::kUsage, "cancelled",
+               [&] { bench(caldera::test::data("tiny_qwen3.gguf"), options); });
+}
+
+TEST(BandwidthTest, NothingWhereThereIsNoSuchDeviceOrMemory) {
+  EXPECT_FALSE(read_bandwidth("no such device").has_value());
+  const auto devices = list_devices();
+  if (devices.at(0).type != "discrete") {
+    EXPECT_FALSE(read_bandwidth("", plan::Reach::kFar).has_value());
+  }
+}
+
+}  // namespace
+}  // namespace caldera::engine
