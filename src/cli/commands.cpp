@@ -11,6 +11,8 @@ std::span<const Command> commands() {
       Command{"devices", "List the Vulkan devices and what they can do", declare_devices},
       Command{"doctor", "Say how much memory models can have here, and what would give them more",
               declare_doctor},
+      Command{"plan", "Say whether a model fits a machine, where it would lie and how fast it would run",
+              declare_plan},
       Command{"inspect", "Show what a GGUF file holds", declare_inspect},
       Command{"tokenize", "Show text as a model's tokens, or tokens as text", declare_tokenize},
       Command{"version", "Print the version", declare_version},
