@@ -41,12 +41,20 @@ struct GenerateOptions {
   std::function<bool(uint32_t done, uint32_t total)> on_prompt;
 };
 
-enum class StopReason { kEnd, kStopString, kMaxTokens, kContextFull, kCancelled };
+enum class StopReason {
+  kEnd,
+  kStopString,
+  kMaxTokens,
+  kContextFull,
+  kCancelled,
+  kOutOfMemory,  ///< memory for the next tokens was refused; the session is as it was after the last one
+};
 
 struct Generation {
   std::string text;
   std::vector<Token> tokens;
   StopReason reason = StopReason::kEnd;
+  std::string error;           ///< of kOutOfMemory: what was refused, and what to change
   uint32_t prompt_tokens = 0;  ///< tokens read in this call
   uint32_t reused_tokens = 0;  ///< tokens that were in KV memory already
   double prompt_seconds = 0;

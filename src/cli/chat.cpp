@@ -192,6 +192,8 @@ void Chat::answer(const std::string& text) {
   if (generation.reason == StopReason::kContextFull) {
     say("the context of {} tokens is full, so the answer ends here: /reset starts anew, /save keeps it",
         model_->context());
+  } else if (generation.reason == StopReason::kOutOfMemory) {
+    say("the answer ends here: {}; /reset frees the conversation's memory", one_line(generation.error));
   } else if (generation.reason == StopReason::kCancelled && !options_.quiet) {
     say("(stopped)");
   }

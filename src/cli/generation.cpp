@@ -9,6 +9,26 @@
 #include "cli/run_options.hpp"
 
 namespace caldera::cli {
+namespace {
+
+/// "heap 0 (device, 66.67 GiB): weights 60.1 GiB, KV 1.2 GiB, activations 9.6 MiB; 62.0 GiB taken in 61
+/// chunks"
+std::string describe_heap(const DeviceInfo& device, const HeapUse& heap) {
+  std::string held;
+  const auto add = [&](const char* what, uint64_t bytes) {
+    if (bytes > 0) held += fmt::format("{}{} {}", held.empty() ? "" : ", ", what, human_bytes(bytes));
+  };
+  add("weights", heap.weights);
+  add("KV", heap.kv);
+  add("activations", heap.activations);
+  add("staging", heap.staging);
+  const HeapInfo& info = device.heaps.at(heap.heap);
+  return fmt::format("heap {} ({}, {}): {}; {} taken in {} chunks", heap.heap,
+                     info.device_local ? "device" : "host", human_bytes(info.bytes), held,
+                     human_bytes(heap.reserved), heap.chunks);
+}
+
+}  // namespace
 
 std::shared_ptr<Model> load_model(const RunOptions& options) {
   LoadOptions load = options.load;
@@ -39,6 +59,11 @@ std::shared_ptr<Model> load_model(const RunOptions& options) {
       const MemoryUse memory = model->memory();
       say("memory: activations {}, staging {}, {} in all now", human_bytes(memory.activations),
           human_bytes(memory.staging), human_bytes(memory.total()));
+      for (const HeapUse& heap : memory.heaps) say("{}", describe_heap(device, heap));
+      const LoadReport& report = model->load_report();
+      say("load: {} in {:.1f} s, {:.2f} GB/s by {} ({}), because {}", human_bytes(report.bytes),
+          report.seconds, report.seconds > 0 ? static_cast<double>(report.bytes) / report.seconds / 1e9 : 0,
+          report.way == LoadWay::kImport ? "import" : "copy", report.reader, report.reason);
       say("{}", describe_step(*model));
     }
   }
@@ -85,8 +110,16 @@ std::string describe_rates(const Generation& generation) {
 
 std::string describe_memory(const Model& model) {
   const MemoryUse memory = model.memory();
-  return fmt::format("memory: weights {}, KV up to {} for {} tokens", human_bytes(memory.weights),
-                     human_bytes(memory.kv_limit), model.context());
+  std::string text = fmt::format("memory: weights {}, KV up to {} for {} tokens", human_bytes(memory.weights),
+                                 human_bytes(memory.kv_limit), model.context());
+  if (memory.far_weights > 0) {
+    text += fmt::format(
+        "\nmemory: {} of the weights lie in host memory, across the bus, and are read from there for every "
+        "token: "
+        "a smaller model or format would be faster",
+        human_bytes(memory.far_weights));
+  }
+  return text;
 }
 
 std::string describe_step(const Model& model) {

@@ -4,6 +4,7 @@
 #include "cli/command.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/load_options.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/prompt.hpp"
@@ -27,6 +28,8 @@ const char* reason_name(StopReason reason) {
       return "context_full";
     case StopReason::kCancelled:
       return "cancelled";
+    case StopReason::kOutOfMemory:
+      return "out_of_memory";
   }
   return "unknown";
 }
@@ -35,6 +38,18 @@ nlohmann::ordered_json to_json(const Model& model, const Generation& generation)
   const ModelInfo& info = model.info();
   const DeviceInfo& device = model.device();
   const MemoryUse memory = model.memory();
+  const LoadReport& load = model.load_report();
+  nlohmann::ordered_json heaps = nlohmann::ordered_json::array();
+  for (const HeapUse& heap : memory.heaps) {
+    heaps.push_back({{"heap", heap.heap},
+                     {"near", heap.near},
+                     {"weights", heap.weights},
+                     {"kv", heap.kv},
+                     {"activations", heap.activations},
+                     {"staging", heap.staging},
+                     {"reserved", heap.reserved},
+                     {"chunks", heap.chunks}});
+  }
   return {
       {"text", generation.text},
       {"tokens", generation.tokens},
@@ -61,7 +76,16 @@ nlohmann::ordered_json to_json(const Model& model, const Generation& generation)
         {"kv_limit", memory.kv_limit},
         {"activations", memory.activations},
         {"staging", memory.staging},
+        {"imported", memory.imported},
+        {"far_weights", memory.far_weights},
+        {"heaps", std::move(heaps)},
         {"total", memory.total()}}},
+      {"load",
+       {{"way", load.way == LoadWay::kImport ? "import" : "copy"},
+        {"reason", load.reason},
+        {"reader", load.reader},
+        {"bytes", load.bytes},
+        {"seconds", load.seconds}}},
   };
 }
 
@@ -90,6 +114,7 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
     say("{}", describe_rates(generation));
     if (options.verbose) say("seed: {}", generation.seed);
   }
+  if (generation.reason == StopReason::kOutOfMemory) throw Error(ErrorKind::kMemory, generation.error);
   return interrupt::pending() ? kInterruptedCode : 0;
 }
 
@@ -140,12 +165,7 @@ void declare_run(CLI::App& app, Action& action) {
   app.add_option("--stop", options->generate.stop, "End the answer at this string; may be repeated")
       ->allow_extra_args(false);
   app.add_flag("--ignore-end", options->generate.ignore_end, "Go on past the model's end of turn");
-  app.add_option("--device", options->load.device,
-                 "The device: an index or part of a name of 'caldera devices'");
-  app.add_option_function<std::string>(
-      "--memory-limit",
-      [options](const std::string& text) { options->load.memory_limit = parse_size("--memory-limit", text); },
-      "Most device memory to use: 96GiB, 500M (default: what the device gives)");
+  declare_load_options(app, options->load);
   app.add_flag("--json", options->json, "Print one JSON object at the end instead of the text");
   app.add_flag("--no-stats", options->no_stats, "Print no tokens per second at the end");
   app.add_flag("-q,--quiet", options->quiet, "Print nothing but the answer and errors");

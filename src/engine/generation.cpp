@@ -91,6 +91,20 @@ class Stream {
     emit(stops_.finish());
   }
 
+  /// Makes room for all that is to be read and for the token drawn after it. False when memory was refused.
+  bool reserve(uint32_t count) {
+    try {
+      slot().reserve(std::min(engine_.context(), count));
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kMemory) throw;
+      result.error = error.what();
+      return false;
+    }
+  }
+  /// Ends the answer because reserve() was refused.
+  void refuse() { stop(StopReason::kOutOfMemory); }
+
   Generation result;
 
  private:
@@ -109,19 +123,19 @@ class Stream {
   bool running_ = true;
 };
 
-/// Reads the prompts of all streams and draws their first tokens.
+/// Reads the prompts of the running streams, which are the decode batch, and draws their first tokens.
 void read_prompts(Engine& engine, const text::Tokenizer& tokenizer, std::vector<Stream>& streams) {
-  for (uint32_t i = 0; i < streams.size(); ++i) {
-    Stream& stream = streams[i];
+  uint32_t entry = 0;
+  for (Stream& stream : streams) {
+    if (!stream.running()) continue;
     Slot& slot = stream.slot();
     const std::vector<Token> none;
-    slot.begin(stream.options().sampling, stream.result.seed, i,
+    slot.begin(stream.options().sampling, stream.result.seed, entry++,
                stream.options().ignore_end ? none : tokenizer.end_of_generation());
     const auto start = Clock::now();
     const auto total = static_cast<uint32_t>(slot.tokens.size());
     stream.result.reused_tokens = std::min(slot.computed, total - 1);
     stream.result.prompt_tokens = total - stream.result.reused_tokens;
-    slot.reserve(std::min(engine.context(), total + 1));
     const bool read = engine.read(stream.slot_index(), true, stream.options().on_prompt);
     stream.result.prompt_seconds = seconds_since(start);
     if (read) {
@@ -136,35 +150,51 @@ void leave_if_stopped(Engine& engine, Stream& stream) {
   if (!stream.running()) engine.leave_decode(stream.slot_index());
 }
 
+/// What a step that is submitted now would need.
+enum class Ahead { kReady, kNoRoom, kRefused };
+
+/// Makes room for one step more than the `in_flight` that are under way; `longest`: tokens of the longest
+/// sequence with that step. With nothing in flight, a sequence whose memory is refused ends; the others go
+/// on.
+Ahead prepare_step(Engine& engine, std::vector<Stream>& streams, uint32_t in_flight, Clock::time_point start,
+                   uint32_t& longest) {
+  longest = 0;
+  for (Stream& stream : streams) {
+    if (!stream.running()) continue;
+    if (stream.room() <= in_flight) return Ahead::kNoRoom;
+    longest = std::max(longest, static_cast<uint32_t>(stream.slot().tokens.size()) + in_flight);
+  }
+  for (Stream& stream : streams) {
+    if (!stream.running()) continue;
+    // One token more than the step reads: a sequence that ends in it stays in the batch at its next position.
+    if (stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + in_flight + 1)) continue;
+    // What is in flight is still drawn, and needs no memory.
+    if (in_flight > 0) return Ahead::kRefused;
+    stream.refuse();
+    stream.result.decode_seconds = seconds_since(start);
+    leave_if_stopped(engine, stream);
+  }
+  return longest > 0 ? Ahead::kReady : Ahead::kNoRoom;
+}
+
 void decode(Engine& engine, std::vector<Stream>& streams) {
   const auto start = Clock::now();
   std::deque<uint64_t> in_flight;
   const auto any_running = [&] {
     return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
   };
-  for (Stream& stream : streams) leave_if_stopped(engine, stream);
   while (any_running()) {
     // Submit ahead as long as every sequence has room for what the step will draw.
     while (in_flight.size() < engine.steps_ahead()) {
-      const auto ahead = static_cast<uint32_t>(in_flight.size());
       uint32_t longest = 0;
-      bool room = true;
-      for (Stream& stream : streams) {
-        if (!stream.running()) continue;
-        const auto size = static_cast<uint32_t>(stream.slot().tokens.size());
-        room = room && stream.room() > ahead;
-        longest = std::max(longest, size + ahead);
-      }
-      if (!room) break;
-      for (Stream& stream : streams) {
-        if (!stream.running()) continue;
-        // One token more than the step reads: a sequence that ends in it stays in the batch at its next
-        // position.
-        stream.slot().reserve(
-            std::min(engine.context(), static_cast<uint32_t>(stream.slot().tokens.size()) + ahead + 1));
+      if (prepare_step(engine, streams, static_cast<uint32_t>(in_flight.size()), start, longest) !=
+              Ahead::kReady ||
+          !any_running()) {
+        break;
       }
       in_flight.push_back(engine.submit_step(longest));
     }
+    if (in_flight.empty()) continue;  // someone was refused; without them there may be room
     engine.wait(in_flight.front());
     in_flight.pop_front();
     for (Stream& stream : streams) {
@@ -200,11 +230,29 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
               engine.context()));
     }
     streams.emplace_back(engine, tokenizer, job);
-    slots.push_back(job.slot);
   }
-  engine.begin_decode(slots);
-  read_prompts(engine, tokenizer, streams);
-  decode(engine, streams);
+  for (Stream& stream : streams) {
+    if (stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + 1)) {
+      slots.push_back(stream.slot_index());
+    } else {
+      stream.refuse();
+    }
+  }
+  if (!slots.empty()) {
+    engine.begin_decode(slots);
+    read_prompts(engine, tokenizer, streams);
+    for (Stream& stream : streams) {
+      if (std::find(slots.begin(), slots.end(), stream.slot_index()) != slots.end())
+        leave_if_stopped(engine, stream);
+    }
+    decode(engine, streams);
+  }
+  // Pages that were taken for what was refused are of use to others.
+  for (Stream& stream : streams) {
+    if (stream.result.reason == StopReason::kOutOfMemory) {
+      stream.slot().truncate(static_cast<uint32_t>(stream.slot().tokens.size()));
+    }
+  }
   std::vector<Generation> results;
   results.reserve(streams.size());
   for (Stream& stream : streams) results.push_back(std::move(stream.result));

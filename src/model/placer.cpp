@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "caldera/error.hpp"
+#include "plan/size_text.hpp"
 
 namespace caldera::model {
 namespace {
@@ -42,10 +43,6 @@ LayerWeights place_layer(Placer& placer, const ModelSpec& spec, uint32_t index) 
   return weights;
 }
 
-std::string size_text(uint64_t bytes) {
-  return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / (1U << 30));
-}
-
 }  // namespace
 
 std::string TensorName::in_file() const {
@@ -71,7 +68,10 @@ Weights place_weights(Placer& placer, const ModelSpec& spec) {
   return weights;
 }
 
-void prepare_memory(vulkan::Device& device, const std::vector<uint64_t>& sizes, const ContextRoom& context) {
+PreparedMemory::PreparedMemory(vulkan::Device& device, const std::vector<uint64_t>& sizes,
+                               const ContextRoom& context)
+    : device_(device) {
+  using plan::size_text;
   vulkan::MemoryPool& pool = device.memory();
   const uint64_t weights = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
   const vulkan::MemoryPool::Room room = pool.room();
@@ -90,9 +90,14 @@ void prepare_memory(vulkan::Device& device, const std::vector<uint64_t>& sizes, 
   pool.expect(sizes);
 }
 
-void settle_memory(vulkan::Device& device) {
-  device.memory().expect({});
-  device.memory().hold(0);
+PreparedMemory::~PreparedMemory() {
+  device_.memory().expect({});
+  device_.memory().hold(0);
+  // A lost device cannot be waited for; whoever uses it next will hear of it.
+  try {
+    device_.end_uploads();
+  } catch (const Error&) {
+  }
 }
 
 }  // namespace caldera::model

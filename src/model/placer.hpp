@@ -60,10 +60,19 @@ struct ContextRoom {
   uint64_t wished = 0;  ///< for which, on a discrete device, weights make room in near memory
 };
 
-/// Checks that weights of these sizes and the context fit, and tells the pool what will come. Errors:
-/// kMemory, before anything is allocated.
-void prepare_memory(vulkan::Device& device, const std::vector<uint64_t>& sizes, const ContextRoom& context);
-/// To be called when the weights are placed, or were refused.
-void settle_memory(vulkan::Device& device);
+/// A device's memory while weights are placed. Make it after what holds the allocations: it waits for uploads
+/// when it goes, which must not find their targets gone.
+class PreparedMemory {
+ public:
+  /// Checks that weights of these sizes and the context fit, and tells the pool what will come. Errors:
+  /// kMemory, before anything is allocated.
+  PreparedMemory(vulkan::Device& device, const std::vector<uint64_t>& sizes, const ContextRoom& context);
+  ~PreparedMemory();
+  PreparedMemory(const PreparedMemory&) = delete;
+  PreparedMemory& operator=(const PreparedMemory&) = delete;
+
+ private:
+  vulkan::Device& device_;
+};
 
 }  // namespace caldera::model

@@ -212,9 +212,9 @@ class Progress {
 
 Weights copy_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Device& device,
                      Progress& progress, const WeightOptions& options, const std::vector<uint64_t>& sizes) {
-  prepare_memory(device, sizes, {options.context_least, options.context_wished});
   const auto moved = [&](uint64_t bytes) { progress.add(bytes); };
   FilePlacer placer(file, device, Pass::kLoad, nullptr, moved);
+  const PreparedMemory prepared(device, sizes, {options.context_least, options.context_wished});
   Weights weights = place_weights(placer, spec);
   weights.report.way = LoadWay::kCopy;
   weights.report.reader =
@@ -228,6 +228,7 @@ Weights import_weights(const gguf::File& file, const ModelSpec& spec, vulkan::De
   imported.populate([&](uint64_t bytes) { progress.add(bytes); });
   const auto uncounted = [](uint64_t) {};
   FilePlacer placer(file, device, Pass::kLoad, &imported, uncounted);
+  const PreparedMemory prepared(device, {}, {options.context_least, options.context_wished});
   Weights weights = place_weights(placer, spec);
   weights.report.way = LoadWay::kImport;
   weights.report.reader = "mapped";
@@ -259,28 +260,22 @@ Weights load_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Devi
 
   Progress progress(callback, total);
   Weights weights;
-  try {
-    if (options.way == LoadWay::kImport) {
-      std::string refusal;
-      std::optional<ImportedFiles> imported = ImportedFiles::open(file, device, refusal);
-      if (!imported) {
-        throw Error(ErrorKind::kDevice,
-                    fmt::format("the model cannot be imported: {}; use --load copy", refusal));
-      }
-      weights = import_weights(file, spec, device, progress, options, *imported);
-      weights.report.reason = "asked for";
-    } else {
-      weights = copy_weights(file, spec, device, progress, options, check.sizes());
-      weights.report.reason = options.way == LoadWay::kCopy
-                                  ? "asked for"
-                                  : "the layout it is repacked to computes faster than the file's";
+  if (options.way == LoadWay::kImport) {
+    std::string refusal;
+    std::optional<ImportedFiles> imported = ImportedFiles::open(file, device, refusal);
+    if (!imported) {
+      throw Error(ErrorKind::kDevice,
+                  fmt::format("the model cannot be imported: {}; use --load copy", refusal));
     }
-    for (const gguf::Tensor& tensor : file.tensors()) file.demand_unchanged(tensor, 0);
-  } catch (...) {
-    settle_memory(device);
-    throw;
+    weights = import_weights(file, spec, device, progress, options, *imported);
+    weights.report.reason = "asked for";
+  } else {
+    weights = copy_weights(file, spec, device, progress, options, check.sizes());
+    weights.report.reason = options.way == LoadWay::kCopy
+                                ? "asked for"
+                                : "the layout it is repacked to computes faster than the file's";
   }
-  settle_memory(device);
+  for (const gguf::Tensor& tensor : file.tensors()) file.demand_unchanged(tensor, 0);
   for (const float factor : weights.rope_factors) {
     if (!(factor > 0)) {
       throw Error(ErrorKind::kFormat, "rope_freqs.weight has a factor that is not positive");

@@ -9,7 +9,8 @@
 namespace caldera::vulkan {
 namespace {
 
-constexpr uint64_t kStagingBytes = uint64_t{16} << 20;
+/// What is read back at a time.
+constexpr uint64_t kLandingBytes = uint64_t{16} << 20;
 
 VkDevice create_device(const PhysicalDevice& physical) {
   VkPhysicalDeviceVulkan13Features has13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
@@ -99,7 +100,7 @@ void Device::open(const DeviceOptions& options) {
 
 void Device::close() {
   vkDeviceWaitIdle(device_);
-  staging_ = {};
+  staging_.reset();
   memory_.reset();
   vkDestroySemaphore(device_, timeline_, nullptr);
   vkDestroyCommandPool(device_, commands_, nullptr);
@@ -149,19 +150,10 @@ void Device::copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_
   VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   check(vkBeginCommandBuffer(buffer, &begin), "recording a copy");
-  VkMemoryBarrier2 barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
-  barrier.srcStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
-  barrier.srcAccessMask = VK_ACCESS_2_MEMORY_WRITE_BIT;
-  barrier.dstStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT;
-  barrier.dstAccessMask =
-      VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT | VK_ACCESS_2_HOST_READ_BIT;
-  VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
-  dependency.memoryBarrierCount = 1;
-  dependency.pMemoryBarriers = &barrier;
-  vkCmdPipelineBarrier2(buffer, &dependency);
+  record_full_barrier(buffer);
   const VkBufferCopy region{from_offset, to_offset, bytes};
   vkCmdCopyBuffer(buffer, from, to, 1, &region);
-  vkCmdPipelineBarrier2(buffer, &dependency);
+  record_full_barrier(buffer);
   check(vkEndCommandBuffer(buffer), "recording a copy");
   wait(submit({&buffer, 1}));
   vkFreeCommandBuffers(device_, commands_, 1, &buffer);
@@ -173,15 +165,13 @@ void Device::upload(const Allocation& to, uint64_t offset, std::span<const std::
     std::memcpy(to.host() + offset, data.data(), data.size());
     return;
   }
-  if (!staging_ || staging_.bytes() < kStagingBytes) {
-    staging_ =
-        memory_->allocate(kStagingBytes, Residency::kHostWrite, Purpose::kStaging, "the staging buffer");
-  }
-  for (uint64_t done = 0; done < data.size(); done += kStagingBytes) {
-    const uint64_t bytes = std::min<uint64_t>(kStagingBytes, data.size() - done);
-    std::memcpy(staging_.host(), data.data() + done, bytes);
-    copy(staging_.buffer(), staging_.buffer_offset(), to.buffer(), to.buffer_offset() + offset + done, bytes);
-  }
+  if (staging_ == nullptr) staging_ = std::make_unique<Staging>(*this);
+  staging_->write(to, offset, data);
+}
+
+void Device::end_uploads() {
+  wait_all();
+  staging_.reset();
 }
 
 void Device::download(const Allocation& from, uint64_t offset, std::span<std::byte> out) {
@@ -192,10 +182,10 @@ void Device::download(const Allocation& from, uint64_t offset, std::span<std::by
     return;
   }
   const Allocation landing =
-      memory_->allocate(std::min<uint64_t>(kStagingBytes, out.size()), Residency::kHostRead,
+      memory_->allocate(std::min<uint64_t>(kLandingBytes, out.size()), Residency::kHostRead,
                         Purpose::kStaging, "a buffer to read back into");
-  for (uint64_t done = 0; done < out.size(); done += kStagingBytes) {
-    const uint64_t bytes = std::min<uint64_t>(kStagingBytes, out.size() - done);
+  for (uint64_t done = 0; done < out.size(); done += kLandingBytes) {
+    const uint64_t bytes = std::min<uint64_t>(kLandingBytes, out.size() - done);
     copy(from.buffer(), from.buffer_offset() + offset + done, landing.buffer(), landing.buffer_offset(),
          bytes);
     std::memcpy(out.data() + done, landing.host(), bytes);

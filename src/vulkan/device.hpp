@@ -9,6 +9,7 @@
 
 #include "vulkan/instance.hpp"
 #include "vulkan/memory_pool.hpp"
+#include "vulkan/staging.hpp"
 
 namespace caldera::vulkan {
 
@@ -39,9 +40,11 @@ class Device {
   /// Waits for everything submitted.
   void wait_all() { wait(submitted_); }
 
-  /// Copies from host memory into an allocation that the host cannot see, through a staging buffer, and
-  /// waits.
+  /// Copies from host memory into an allocation, through staging buffers where the host cannot see it.
+  /// Whatever is submitted later finds the data there; until then `to` must stay.
   void upload(const Allocation& to, uint64_t offset, std::span<const std::byte> data);
+  /// Waits for all uploads and frees the staging buffers.
+  void end_uploads();
   /// Copies out of any allocation, and waits.
   void download(const Allocation& from, uint64_t offset, std::span<std::byte> out);
 
@@ -57,7 +60,7 @@ class Device {
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   uint64_t submitted_ = 0;
   std::unique_ptr<MemoryPool> memory_;
-  Allocation staging_;
+  std::unique_ptr<Staging> staging_;
 };
 
 }  // namespace caldera::vulkan

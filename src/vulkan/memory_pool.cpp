@@ -4,26 +4,23 @@
 
 #include <algorithm>
 
+#include "plan/size_text.hpp"
 #include "plan/usable_heaps.hpp"
 #include "vulkan/result.hpp"
 
 namespace caldera::vulkan {
 namespace {
 
+using plan::size_text;
+
 /// Chunks for things that come one by one (KV pages, tables): the least, and the most when many have come.
-constexpr uint64_t kSmallChunk = uint64_t{32} << 20;
+constexpr uint64_t kSmallChunk = uint64_t{8} << 20;
 constexpr uint64_t kGrownChunk = uint64_t{512} << 20;
 /// Larger chunks gain nothing, and a refusal of a smaller one leaves less unused.
 constexpr uint64_t kLargeChunk = uint64_t{1} << 30;
 
 uint64_t align_up(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
-}
-
-/// "1.50 GiB", or below one "20.0 MiB".
-std::string size_text(uint64_t bytes) {
-  const double mib = static_cast<double>(bytes) / (1U << 20);
-  return mib < 1024 ? fmt::format("{:.1f} MiB", mib) : fmt::format("{:.2f} GiB", mib / 1024);
 }
 
 /// Bit i: our buffers may lie in memory type i.

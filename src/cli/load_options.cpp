@@ -1,0 +1,30 @@
+#include "cli/load_options.hpp"
+
+#include <map>
+#include <string>
+
+#include "cli/parse.hpp"
+
+namespace caldera::cli {
+
+void declare_load_options(CLI::App& app, LoadOptions& options) {
+  app.add_option("--device", options.device, "The device: an index or part of a name of 'caldera devices'");
+  app.add_option_function<std::string>(
+      "--memory-limit",
+      [&options](const std::string& text) { options.memory_limit = parse_size("--memory-limit", text); },
+      "Most device memory to use: 96GiB, 500M; on a graphics card, of its own memory (default: what the "
+      "device "
+      "gives)");
+  static const std::map<std::string, LoadWay> kWays = {
+      {"auto", LoadWay::kAuto}, {"copy", LoadWay::kCopy}, {"import", LoadWay::kImport}};
+  app.add_option_function<std::string>(
+         "--load", [&options](const std::string& text) { options.way = kWays.at(text); },
+         "How weights get into memory: copy, import (the device reads the mapped file), or auto (the "
+         "default)")
+      ->check(CLI::IsMember({"auto", "copy", "import"}));
+  app.add_option_function<std::string>(
+      "--ring", [&options](const std::string& text) { options.ring_bytes = parse_size("--ring", text); },
+      "Host memory that the file is read through, at most 1GiB (default: 256MiB)");
+}
+
+}  // namespace caldera::cli
