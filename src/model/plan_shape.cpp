@@ -8,11 +8,15 @@
 #include <utility>
 
 #include "caldera/error.hpp"
+#include "plan/footprint.hpp"
 #include "plan/weight_format.hpp"
 #include "quant/gguf_types.hpp"
 
 namespace caldera::model {
 namespace {
+
+/// No sensible model keeps as much of a token; beyond it, sums over a context would leave 64 bits.
+constexpr uint64_t kMostKvPerToken = uint64_t{1} << 32;
 
 /// "blk.17.attn_q.weight" as "blk.N.attn_q.weight".
 std::string without_layer(const std::string& name) {
@@ -135,6 +139,12 @@ plan::ModelShape read_dimensions(const gguf::File& file) {
     layer.experts = experts;
     layer.experts_used = std::min(experts, experts_used);
     shape.layers.push_back(layer);
+  }
+  if (plan::kv_bytes_per_token(shape, plan::KvFormat::kF16) > kMostKvPerToken) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("the heads that the metadata of '{}' tells of would keep more "
+                            "than 4 GiB of each token",
+                            shape.architecture));
   }
   return shape;
 }
