@@ -15,8 +15,7 @@ constexpr uint64_t kGib = uint64_t{1} << 30;
 /// The smallest carve-out that firmware offers (some: 4 GiB, which is left as it is).
 constexpr uint64_t kSmallestCarveOut = 512 * kMib;
 constexpr uint64_t kLargeCarveOut = 4 * kGib;
-/// What a memory pool leaves of the system's memory, whatever a driver grants (vulkan/memory_budget.cpp).
-constexpr uint64_t kHostReserve = 512 * kMib;
+using plan::kHostReserve;
 
 uint64_t minus(uint64_t from, uint64_t bytes) {
   return from > bytes ? from - bytes : 0;

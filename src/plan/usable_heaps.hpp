@@ -31,6 +31,10 @@ bool is_window(const Topology& topology, uint32_t heap);
 /// What is left of a heap of `bytes` for others: 1/64 of it, at most 512 MiB.
 uint64_t heap_reserve(uint64_t bytes);
 
+/// Left of the host's memory for everyone else, whatever a driver would grant: below this a system starts to
+/// kill.
+inline constexpr uint64_t kHostReserve = uint64_t{512} << 20;
+
 /// The heaps that weights and KV memory may lie in, in the order of filling: near before far, device-local
 /// before others, large before small. A unified device: all of them. A discrete one: its own memory, then the
 /// host's. A window is left out, and so is a heap without memory that buffers may use. `allowed_types`: bit i

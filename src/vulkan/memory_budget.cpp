@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
+#include "machine/gpu.hpp"
 #include "machine/host_memory.hpp"
 #include "plan/usable_heaps.hpp"
 #include "vulkan/physical_device.hpp"
 
 namespace caldera::vulkan {
 namespace {
-
-/// Left of the system's memory for everyone else, whatever a driver would grant: below this it starts to
-/// kill.
-constexpr uint64_t kHostReserve = uint64_t{512} << 20;
 
 uint64_t minus(uint64_t from, uint64_t bytes) {
   return from > bytes ? from - bytes : 0;
@@ -24,7 +21,7 @@ MemoryBudget::MemoryBudget(const PhysicalDevice& physical)
       has_budget_(physical.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)),
       topology_(topology_of(physical)) {}
 
-std::vector<uint64_t> MemoryBudget::room(std::span<const uint64_t> taken) const {
+MemoryBudget::Room MemoryBudget::room(std::span<const uint64_t> taken) const {
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   if (has_budget_) {
@@ -32,10 +29,14 @@ std::vector<uint64_t> MemoryBudget::room(std::span<const uint64_t> taken) const 
     memory.pNext = &budget;
     vkGetPhysicalDeviceMemoryProperties2(handle_, &memory);
   }
-  const uint64_t host = machine::available_ram();
+  Room room;
+  const uint64_t ram = machine::available_ram();
+  room.host = ram == UINT64_MAX ? ram : minus(ram, plan::kHostReserve);
+  // What firmware set aside for an integrated GPU is none of the system's memory, and in the same heaps.
+  if (topology_.type == plan::DeviceType::kIntegrated && ram != UINT64_MAX)
+    room.host += machine::free_carve_out();
   // A driver that is software and does not watch its memory reports a heap of any size (Mesa 22: 2 GiB).
   const bool guesses = topology_.type == plan::DeviceType::kCpu && !has_budget_;
-  std::vector<uint64_t> room;
   for (uint32_t i = 0; i < topology_.heaps.size(); ++i) {
     const uint64_t bytes = topology_.heaps[i].bytes;
     uint64_t left = guesses ? UINT64_MAX : minus(bytes, plan::heap_reserve(bytes) + taken[i]);
@@ -45,8 +46,7 @@ std::vector<uint64_t> MemoryBudget::room(std::span<const uint64_t> taken) const 
     }
     // All but a discrete device's own memory may come out of the system's.
     const bool own = !topology_.unified() && topology_.heaps[i].device_local;
-    if (!own && host != UINT64_MAX) left = std::min(left, minus(host, kHostReserve));
-    room.push_back(left);
+    room.heap.push_back(own ? left : std::min(left, room.host));
   }
   return room;
 }

@@ -119,12 +119,13 @@ void MemoryPool::expect(std::span<const uint64_t> sizes) {
   for (const uint64_t bytes : sizes) expected_.push_back(align_up(bytes, kChunkAlignment));
 }
 
-uint64_t MemoryPool::near_room(std::span<const uint64_t> room) const {
+uint64_t MemoryPool::near_room(const MemoryBudget::Room& room) const {
   uint64_t near = 0;
   uint64_t taken = imported_;
   for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
-    if (place.near) near += std::min(room[place.heap], UINT64_MAX - near);
+    if (place.near) near += std::min(room.heap[place.heap], UINT64_MAX - near);
   }
+  if (budget_.topology().unified()) near = std::min(near, room.host);
   for (uint32_t i = 0; i < taken_.size(); ++i) {
     if (budget_.near(i)) taken += taken_[i];
   }
@@ -133,8 +134,8 @@ uint64_t MemoryPool::near_room(std::span<const uint64_t> room) const {
 }
 
 uint64_t MemoryPool::room_for(uint32_t heap, Purpose purpose) const {
-  const std::vector<uint64_t> room = budget_.room(taken_);
-  uint64_t most = room[heap];
+  const MemoryBudget::Room room = budget_.room(taken_);
+  uint64_t most = room.heap[heap];
   if (!budget_.near(heap)) return most;
   const uint64_t near = near_room(room);
   // Without a limit the sum over the heaps says nothing about this one, except for what is held back of it.
@@ -145,12 +146,12 @@ uint64_t MemoryPool::room_for(uint32_t heap, Purpose purpose) const {
 
 MemoryPool::Room MemoryPool::room() const {
   const std::scoped_lock lock(mutex_);
-  const std::vector<uint64_t> room = budget_.room(taken_);
+  const MemoryBudget::Room room = budget_.room(taken_);
   Room total;
   total.near = near_room(room);
   total.all = total.near;
   for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
-    if (!place.near) total.all += std::min(room[place.heap], UINT64_MAX - total.all);
+    if (!place.near) total.all += std::min(room.heap[place.heap], UINT64_MAX - total.all);
   }
   return total;
 }
@@ -224,13 +225,13 @@ Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose 
 }
 
 std::string MemoryPool::describe_room() const {
-  const std::vector<uint64_t> room = budget_.room(taken_);
+  const MemoryBudget::Room room = budget_.room(taken_);
   std::string text;
   for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
     const plan::Heap& heap = budget_.topology().heaps[place.heap];
     text += fmt::format("{}heap {} ({}{}) has {} left", text.empty() ? "" : ", ", place.heap,
                         heap.device_local ? "device, " : "host, ", size_text(heap.bytes),
-                        size_text(std::min(room[place.heap], uint64_t{1} << 60)));
+                        size_text(std::min(room.heap[place.heap], uint64_t{1} << 60)));
   }
   return text;
 }

@@ -131,7 +131,7 @@ class MemoryPool {
   const std::vector<Place>& places(Residency residency, Purpose purpose) const;
   /// Bytes that `heap` can still give for `purpose`: its own room, the memory limit and what is held.
   uint64_t room_for(uint32_t heap, Purpose purpose) const;
-  uint64_t near_room(std::span<const uint64_t> room) const;
+  uint64_t near_room(const MemoryBudget::Room& room) const;
   Allocation from_chunks(uint64_t bytes, Residency residency, Purpose purpose, bool near);
   Allocation from_driver(uint64_t bytes, Residency residency, Purpose purpose, bool near, VkResult& refusal);
   /// How large a chunk that must hold `bytes` is best made, at most `most`.
