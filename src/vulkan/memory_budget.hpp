@@ -20,9 +20,13 @@ class MemoryBudget {
   /// Whether a heap runs at the speed of the device's memory.
   bool near(uint32_t heap) const { return topology_.unified() || topology_.heaps[heap].device_local; }
 
-  /// Bytes that each heap can still give, with a reserve left for others. `taken`: what this process took of
-  /// each heap, for drivers that do not say.
-  std::vector<uint64_t> room(std::span<const uint64_t> taken) const;
+  /// What can still be had, with a reserve left for others.
+  struct Room {
+    std::vector<uint64_t> heap;  ///< bytes of each
+    uint64_t host = 0;           ///< bytes of all heaps that are the host's memory together
+  };
+  /// `taken`: what this process took of each heap, for drivers that do not say.
+  Room room(std::span<const uint64_t> taken) const;
 
  private:
   VkPhysicalDevice handle_;
