@@ -8,6 +8,7 @@
 #include "cli/bench_report.hpp"
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/load_options.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/progress_bar.hpp"
@@ -98,14 +99,7 @@ void declare_bench(CLI::App& app, Action& action) {
       },
       "How often each test is run (default: 5); the median counts");
   app.add_option("--kv", "The format of keys and values (f16)")->check(CLI::IsMember({"f16"}));
-  app.add_option("--device", options->bench.load.device,
-                 "The device: an index or part of a name of 'caldera devices'");
-  app.add_option_function<std::string>(
-      "--memory-limit",
-      [options](const std::string& text) {
-        options->bench.load.memory_limit = parse_size("--memory-limit", text);
-      },
-      "Most device memory to use: 96GiB, 500M (default: what the device gives)");
+  declare_load_options(app, options->bench.load);
   app.add_option("--format", options->format, "How to print the result: table, markdown or json")
       ->check(CLI::IsMember({"table", "markdown", "json"}));
   app.add_flag("--json", options->json, "The same as --format json");

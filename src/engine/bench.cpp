@@ -10,13 +10,12 @@
 
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
+#include "engine/device_topology.hpp"
 #include "engine/engine.hpp"
 #include "gguf/file.hpp"
 #include "model/synthetic.hpp"
 #include "plan/plan.hpp"
 #include "quant/format.hpp"
-#include "vulkan/instance.hpp"
-#include "vulkan/physical_device.hpp"
 
 namespace caldera::engine {
 namespace {
@@ -211,8 +210,7 @@ BenchOptions settled(BenchOptions options) {
 
 /// Errors: kMemory, in the planner's words, when a model does not fit the chosen device.
 void demand_fit(const plan::ModelShape& shape, const LoadOptions& load) {
-  const vulkan::Instance instance;
-  const plan::Topology topology = vulkan::topology_of(instance.choose(load.device));
+  const plan::Topology topology = device_topology(load.device);
   plan::Options options;
   options.use = {.context = load.context, .sequences = load.sequences, .prefill_rows = load.prefill_rows};
   options.memory_limit = load.memory_limit;
@@ -278,9 +276,12 @@ BenchReport bench(const plan::ModelShape& shape, const BenchOptions& options) {
   const model::ModelSpec spec = model::spec_of(shape);
   BenchReport report = run(all, [&] {
     return std::make_unique<Engine>(spec, all.load, [&](vulkan::Device& device) {
-      return model::synthesize(shape, device, [&](uint64_t done, uint64_t total) {
-        return all.load.progress({done, total});
-      });
+      return model::synthesize(
+          shape, device,
+          [&](uint64_t done, uint64_t total) {
+            return all.load.progress({done, total});
+          },
+          context_room(spec, all.load, device.physical()));
     });
   });
   report.synthetic = true;

@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <random>
 #include <utility>
 
@@ -48,29 +50,36 @@ quant::Format computable(const plan::WeightFormat& format) {
                                                    format.name, fmt::join(names, ", ")));
 }
 
+/// The name that all layers' tensors of a kind share in shapes.
+std::string in_shape(const TensorName& name) {
+  return (name.layer ? "blk.N." : "") + std::string(name.tensor);
+}
+
 /// The formats of each tensor, layer by layer.
 class Formats {
  public:
-  explicit Formats(const plan::ModelShape& shape) {
+  explicit Formats(const plan::ModelShape& shape) : layers_(shape.layers.size()) {
     for (const plan::TensorShape& tensor : shape.tensors) {
       by_name_[tensor.name].push_back({tensor.count, computable(tensor.format)});
     }
   }
 
-  bool has(const std::string& name) const { return by_name_.contains(name); }
+  bool has(const TensorName& name) const { return by_name_.contains(in_shape(name)); }
 
-  /// The format of tensor `name` in layer `index` of `layers`. Where there are several, each layer takes the
-  /// one that is furthest behind its share. Errors: kInternal when the shape has no such tensor there.
-  quant::Format of(const std::string& name, uint32_t index, uint32_t layers) const {
-    const auto found = by_name_.find(name);
-    if (found == by_name_.end()) throw Error(ErrorKind::kInternal, "the shape has no tensor " + name);
+  /// The format of a tensor. Where there are several, each layer takes the one that is furthest behind its
+  /// share. Errors: kInternal when the shape has no such tensor.
+  quant::Format of(const TensorName& name) const {
+    const auto found = by_name_.find(in_shape(name));
+    if (found == by_name_.end())
+      throw Error(ErrorKind::kInternal, "the shape has no tensor " + name.in_file());
+    const uint32_t index = name.layer.value_or(0);
     std::vector<uint64_t> given(found->second.size());
     size_t chosen = 0;
     for (uint64_t layer = 0; layer <= index; ++layer) {
       int64_t most = INT64_MIN;
       for (size_t i = 0; i < given.size(); ++i) {
         const auto behind = static_cast<int64_t>(found->second[i].count * (layer + 1)) -
-                            static_cast<int64_t>(given[i] * layers);
+                            static_cast<int64_t>(given[i] * layers_);
         if (behind > most) {
           most = behind;
           chosen = i;
@@ -86,142 +95,23 @@ class Formats {
     uint64_t count;
     quant::Format format;
   };
-  std::map<std::string, std::vector<Share>, std::less<>> by_name_;
+  uint64_t layers_;
+  std::map<std::string, std::vector<Share>> by_name_;
 };
 
-/// Whether tensors are placed, or only counted: the pool is told what comes before it comes.
-enum class Pass { kCount, kPlace };
-
-class Synthesizer {
+/// Random rows in device memory, for matrices to be filled with: one pattern for each format and width.
+class Patterns {
  public:
-  Synthesizer(const plan::ModelShape& shape, vulkan::Device& device, const LoadCallback& progress)
-      : formats_(shape),
-        device_(device),
-        progress_(progress),
-        layers_(static_cast<uint32_t>(shape.layers.size())) {
+  Patterns(const plan::ModelShape& shape, vulkan::Device& device) : device_(device) {
     for (const plan::TensorShape& tensor : shape.tensors) {
-      parameters_ += uint64_t{tensor.count} * tensor.rows * tensor.columns;
-      if (tensor.rows > 1) make_pattern(*tensor.format.format, tensor.columns);
-    }
-  }
-  ~Synthesizer() { device_.memory().expect({}); }
-  Synthesizer(const Synthesizer&) = delete;
-  Synthesizer& operator=(const Synthesizer&) = delete;
-
-  /// From now on tensors are placed.
-  void begin_placing() {
-    pass_ = Pass::kPlace;
-    for (const uint64_t bytes : sizes_) total_ += bytes;
-    device_.memory().expect(sizes_);
-  }
-
-  struct Rows {
-    const char* tensor;  ///< its name in the shape
-    uint64_t rows;
-  };
-
-  bool has(const std::string& name) const { return formats_.has(name); }
-
-  /// The rows of one tensor, or of several of one format, as one matrix.
-  kernels::Matrix place(const std::string& name, quant::Format format, uint64_t rows, uint64_t columns) {
-    kernels::Matrix matrix;
-    matrix.format = format;
-    matrix.rows = static_cast<uint32_t>(rows);
-    matrix.columns = static_cast<uint32_t>(columns);
-    matrix.layout = quant::row_layout(format, columns);
-    const uint64_t most_rows =
-        std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
-    for (uint64_t first = 0; first < rows; first += most_rows) {
-      const uint64_t count = std::min(most_rows, rows - first);
-      const uint64_t bytes = count * matrix.layout.row_bytes;
-      const vulkan::Allocation* memory = allocate(name, bytes);
-      if (memory == nullptr) continue;
-      matrix.segments.push_back(
-          {memory->address(), static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
-      fill(*memory, count, patterns_.at({format, columns}));
-      advance(bytes);
-    }
-    return matrix;
-  }
-
-  kernels::Matrix place(const std::string& name, uint32_t layer, uint64_t rows, uint64_t columns) {
-    return place(name, formats_.of(name, layer, layers_), rows, columns);
-  }
-
-  /// As one matrix if the formats agree, else in parts.
-  Joined join(const std::vector<Rows>& tensors, uint32_t layer, uint64_t columns) {
-    Joined joined;
-    const quant::Format format = formats_.of(tensors[0].tensor, layer, layers_);
-    uint64_t rows = 0;
-    bool same = true;
-    for (const Rows& part : tensors) {
-      rows += part.rows;
-      same = same && formats_.of(part.tensor, layer, layers_) == format;
-    }
-    if (same) {
-      joined.parts.push_back(place(tensors[0].tensor, format, rows, columns));
-    } else {
-      for (const Rows& part : tensors) joined.parts.push_back(place(part.tensor, layer, part.rows, columns));
-    }
-    return joined;
-  }
-
-  uint64_t place_vector(const std::string& name, uint64_t length, float value) {
-    const vulkan::Allocation* memory = allocate(name, length * sizeof(float));
-    if (memory == nullptr) return 0;
-    const std::vector<float> values(length, value);
-    device_.upload(*memory, 0, std::as_bytes(std::span(values)));
-    advance(length * sizeof(float));
-    return memory->address();
-  }
-
-  uint64_t parameters() const { return parameters_; }
-  std::vector<vulkan::Allocation> take_memory() { return std::move(memory_); }
-
- private:
-  /// Rows to repeat, all of one format and width.
-  struct Pattern {
-    vulkan::Allocation memory;
-    uint64_t row_bytes = 0;
-    uint64_t rows = 0;
-    uint64_t next = 0;  ///< the row that the next matrix begins with
-  };
-
-  /// Memory that the weights will own, or null while tensors are only counted.
-  const vulkan::Allocation* allocate(const std::string& name, uint64_t bytes) {
-    if (pass_ == Pass::kCount) {
-      sizes_.push_back(bytes);
-      return nullptr;
-    }
-    memory_.push_back(device_.memory().allocate(bytes, vulkan::Residency::kDevice, vulkan::Purpose::kWeights,
-                                                "tensor " + name));
-    return &memory_.back();
-  }
-
-  void advance(uint64_t bytes) {
-    done_ += bytes;
-    if (progress_ && !progress_(done_, total_)) {
-      throw Error(ErrorKind::kUsage, "loading was cancelled");
+      if (tensor.rows > 1) make(*tensor.format.format, tensor.columns);
     }
   }
 
-  void make_pattern(quant::Format format, uint64_t columns) {
-    Pattern& made = patterns_[{format, columns}];
-    if (made.memory) return;
-    made.row_bytes = quant::row_layout(format, columns).row_bytes;
-    made.rows = std::max<uint64_t>(kPatternBytes / made.row_bytes, 16);
-    const std::vector<std::byte> rows =
-        random_rows(format, columns, made.rows, static_cast<uint32_t>(patterns_.size()));
-    std::vector<std::byte> packed(made.rows * made.row_bytes);
-    quant::pack_rows(format, columns, made.rows, rows, packed);
-    made.memory = device_.memory().allocate(packed.size(), vulkan::Residency::kDevice,
-                                            vulkan::Purpose::kStaging, "random weights");
-    device_.upload(made.memory, 0, packed);
-  }
-
-  /// Fills `rows` rows of `memory`, copied by the device. Every matrix begins with another row of the
+  /// Fills `rows` rows of `memory`, copied by the device. Every matrix begins with another row of its
   /// pattern, so that no two are the same.
-  void fill(const vulkan::Allocation& memory, uint64_t rows, Pattern& pattern) {
+  void fill(const kernels::Matrix& matrix, const vulkan::Allocation& memory, uint64_t rows) {
+    Pattern& pattern = patterns_.at({matrix.format, matrix.columns});
     const uint64_t most = std::max<uint64_t>(kCopyBytes / pattern.row_bytes, 1);
     for (uint64_t row = 0; row < rows;) {
       std::vector<VkBufferCopy> regions;
@@ -243,53 +133,115 @@ class Synthesizer {
     pattern.next = (pattern.next + 7) % pattern.rows;
   }
 
-  Formats formats_;
+ private:
+  struct Pattern {
+    vulkan::Allocation memory;
+    uint64_t row_bytes = 0;
+    uint64_t rows = 0;
+    uint64_t next = 0;  ///< the row that the next matrix begins with
+  };
+
+  void make(quant::Format format, uint64_t columns) {
+    Pattern& made = patterns_[{format, columns}];
+    if (made.memory) return;
+    made.row_bytes = quant::row_layout(format, columns).row_bytes;
+    made.rows = std::max<uint64_t>(kPatternBytes / made.row_bytes, 16);
+    const std::vector<std::byte> rows =
+        random_rows(format, columns, made.rows, static_cast<uint32_t>(patterns_.size()));
+    std::vector<std::byte> packed(made.rows * made.row_bytes);
+    quant::pack_rows(format, columns, made.rows, rows, packed);
+    made.memory = device_.memory().allocate(packed.size(), vulkan::Residency::kDevice,
+                                            vulkan::Purpose::kStaging, "random weights");
+    device_.upload(made.memory, 0, packed);
+  }
+
   vulkan::Device& device_;
-  const LoadCallback& progress_;
-  uint32_t layers_;
-  Pass pass_ = Pass::kCount;
-  std::vector<uint64_t> sizes_;
-  uint64_t done_ = 0;
-  uint64_t total_ = 0;
-  uint64_t parameters_ = 0;
   std::map<std::pair<quant::Format, uint64_t>, Pattern> patterns_;
-  std::vector<vulkan::Allocation> memory_;
 };
 
-LayerWeights synthesize_layer(Synthesizer& made, const plan::ModelShape& shape, uint32_t index) {
-  const plan::LayerShape& layer = shape.layers[index];
-  const uint64_t q_rows = uint64_t{layer.heads} * layer.head;
-  const uint64_t kv_rows = uint64_t{layer.kv_heads} * layer.head;
-  LayerWeights weights;
-  weights.attention_norm = made.place_vector("blk.N.attn_norm.weight", shape.width, 1);
-  weights.qkv = made.join(
-      {{"blk.N.attn_q.weight", q_rows}, {"blk.N.attn_k.weight", kv_rows}, {"blk.N.attn_v.weight", kv_rows}},
-      index, shape.width);
-  if (made.has("blk.N.attn_q.bias")) {
-    weights.qkv.bias = made.place_vector("blk.N.attn_q.bias", q_rows + 2 * kv_rows, 0);
-  }
-  if (layer.qk_norm) {
-    weights.query_norm = made.place_vector("blk.N.attn_q_norm.weight", layer.head, 1);
-    weights.key_norm = made.place_vector("blk.N.attn_k_norm.weight", layer.head, 1);
-  }
-  weights.attention_output = made.place("blk.N.attn_output.weight", index, shape.width, q_rows);
-  weights.ffn_norm = made.place_vector("blk.N.ffn_norm.weight", shape.width, 1);
-  weights.gate_up = made.join({{"blk.N.ffn_gate.weight", layer.ffn}, {"blk.N.ffn_up.weight", layer.ffn}},
-                              index, shape.width);
-  weights.down = made.place("blk.N.ffn_down.weight", index, shape.width, layer.ffn);
-  return weights;
-}
+/// Makes tensors up. Without patterns it only counts what they will take.
+class SyntheticPlacer : public Placer {
+ public:
+  SyntheticPlacer(const Formats& formats, vulkan::Device& device, Patterns* patterns,
+                  std::function<void(uint64_t bytes)> placed)
+      : formats_(formats), device_(device), patterns_(patterns), placed_(std::move(placed)) {}
 
-/// Everything that a model of this shape has, in the order in which it is computed with.
-Weights visit(Synthesizer& made, const plan::ModelShape& shape) {
-  Weights weights;
-  weights.embedding = made.place("token_embd.weight", 0, shape.vocabulary, shape.width);
-  for (uint32_t i = 0; i < shape.layers.size(); ++i)
-    weights.layers.push_back(synthesize_layer(made, shape, i));
-  weights.output_norm = made.place_vector("output_norm.weight", shape.width, 1);
-  if (!shape.tied) weights.output_matrix = made.place("output.weight", 0, shape.vocabulary, shape.width);
-  return weights;
-}
+  bool has(const TensorName& name) override { return formats_.has(name); }
+
+  Joined matrices(const std::vector<TensorRows>& tensors, uint64_t columns, RowOrder /*order*/) override {
+    uint64_t rows = 0;
+    bool same = true;
+    for (const TensorRows& one : tensors) {
+      rows += one.rows;
+      same = same && formats_.of(one.name) == formats_.of(tensors[0].name);
+    }
+    Joined joined;
+    if (same) {
+      joined.parts.push_back(place(tensors[0].name, rows, columns));
+    } else {
+      for (const TensorRows& one : tensors) joined.parts.push_back(place(one.name, one.rows, columns));
+    }
+    return joined;
+  }
+
+  uint64_t vectors(const std::vector<TensorRows>& tensors) override {
+    std::vector<float> all;
+    for (const TensorRows& one : tensors) {
+      const std::vector<float> values = host_vector(one.name, one.rows);
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    const vulkan::Allocation* memory = allocate(tensors[0].name, all.size() * sizeof(float));
+    if (memory == nullptr) return 0;
+    device_.upload(*memory, 0, std::as_bytes(std::span(all)));
+    placed_(all.size() * sizeof(float));
+    return memory->address();
+  }
+
+  std::vector<float> host_vector(const TensorName& name, uint64_t length) override {
+    return std::vector<float>(length, name.tensor.ends_with(".bias") ? 0.0F : 1.0F);
+  }
+
+  /// What was or will be allocated, in order.
+  const std::vector<uint64_t>& sizes() const { return sizes_; }
+  std::vector<vulkan::Allocation>& memory() { return memory_; }
+
+ private:
+  kernels::Matrix place(const TensorName& name, uint64_t rows, uint64_t columns) {
+    kernels::Matrix matrix;
+    matrix.format = formats_.of(name);
+    matrix.rows = static_cast<uint32_t>(rows);
+    matrix.columns = static_cast<uint32_t>(columns);
+    matrix.layout = quant::row_layout(matrix.format, columns);
+    const uint64_t most_rows =
+        std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
+    for (uint64_t first = 0; first < rows; first += most_rows) {
+      const uint64_t count = std::min(most_rows, rows - first);
+      const vulkan::Allocation* memory = allocate(name, count * matrix.layout.row_bytes);
+      if (memory == nullptr) continue;
+      matrix.segments.push_back(
+          {memory->address(), static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
+      patterns_->fill(matrix, *memory, count);
+      placed_(count * matrix.layout.row_bytes);
+    }
+    return matrix;
+  }
+
+  /// Memory that the weights will own, or null while tensors are only counted.
+  const vulkan::Allocation* allocate(const TensorName& name, uint64_t bytes) {
+    sizes_.push_back(bytes);
+    if (patterns_ == nullptr) return nullptr;
+    memory_.push_back(device_.memory().allocate(bytes, vulkan::Residency::kDevice, vulkan::Purpose::kWeights,
+                                                "tensor " + name.in_file()));
+    return &memory_.back();
+  }
+
+  const Formats& formats_;
+  vulkan::Device& device_;
+  Patterns* patterns_;
+  std::function<void(uint64_t bytes)> placed_;
+  std::vector<uint64_t> sizes_;
+  std::vector<vulkan::Allocation> memory_;
+};
 
 }  // namespace
 
@@ -301,14 +253,33 @@ void demand_computable(const plan::ModelShape& shape) {
   }
 }
 
-Weights synthesize(const plan::ModelShape& shape, vulkan::Device& device, const LoadCallback& progress) {
+Weights synthesize(const plan::ModelShape& shape, vulkan::Device& device, const LoadCallback& progress,
+                   const ContextRoom& context) {
+  const auto start = std::chrono::steady_clock::now();
   demand_computable(shape);
-  Synthesizer made(shape, device, progress);
-  visit(made, shape);
-  made.begin_placing();
-  Weights weights = visit(made, shape);
-  weights.parameters = made.parameters();
-  weights.memory = made.take_memory();
+  const ModelSpec spec = spec_of(shape);
+  const Formats formats(shape);
+  SyntheticPlacer count(formats, device, nullptr, {});
+  place_weights(count, spec);
+
+  const uint64_t total = std::accumulate(count.sizes().begin(), count.sizes().end(), uint64_t{0});
+  uint64_t done = 0;
+  const auto placed = [&](uint64_t bytes) {
+    done += bytes;
+    if (progress && !progress(done, total)) throw Error(ErrorKind::kUsage, "loading was cancelled");
+  };
+  Patterns patterns(shape, device);
+  SyntheticPlacer placer(formats, device, &patterns, placed);
+  const PreparedMemory prepared(device, count.sizes(), context);
+  Weights weights = place_weights(placer, spec);
+  weights.memory = std::move(placer.memory());
+  for (const plan::TensorShape& tensor : shape.tensors) {
+    weights.parameters += uint64_t{tensor.count} * tensor.rows * tensor.columns;
+  }
+  weights.report.reason = "there is no file";
+  weights.report.reader = "made up";
+  weights.report.bytes = total;
+  weights.report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return weights;
 }
 
