@@ -252,6 +252,7 @@ BenchReport run(const BenchOptions& options, Make make) {
     report.memory = engine->memory();
   }
   report.step = engine->decode_shape();
+  report.validation_messages = engine->validation_messages();
   if (report.memory.far_weights > 0) {
     report.far_read_bandwidth = measured_bandwidth(options, plan::Reach::kFar);
   }

@@ -42,6 +42,7 @@ struct BenchReport {
   std::optional<double> read_bandwidth;      ///< 10^9 bytes a second, measured in this run
   std::optional<double> far_read_bandwidth;  ///< as above, where weights lie across the bus
   std::vector<BenchTest> tests;
+  std::vector<std::string> validation_messages;  ///< what the validation layer had to say, if it was on
 
   /// Tokens a second if reading memory took all the time; of decode tests, where the bandwidth is known.
   std::optional<double> limit(const BenchTest& test) const;

@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
+#include "engine/engine.hpp"
 #include "engine/models.hpp"
+#include "model/synthetic.hpp"
 #include "plan/families.hpp"
 
 namespace caldera::engine {
@@ -88,6 +91,7 @@ TEST(BenchTest, MeasuresAFile) {
     EXPECT_EQ(test.bytes() > 0, test.kind == BenchKind::kDecode);
   }
   EXPECT_LT(measured, elapsed);
+  EXPECT_THAT(report.validation_messages, ::testing::IsEmpty());
   EXPECT_EQ(report.tests[1].weight_bytes, report.tests[3].weight_bytes);
   // Five steps see 1 to 5 keys, or 101 to 105: a hundred more in the mean.
   EXPECT_EQ((report.tests[3].kv_bytes - report.tests[1].kv_bytes) * 3, report.tests[1].kv_bytes * 100);
@@ -101,10 +105,36 @@ TEST(BenchTest, MeasuresAShape) {
   EXPECT_TRUE(report.synthetic);
   EXPECT_EQ(report.name, shape.name);
   EXPECT_EQ(report.parameters, 134515008U);
+  EXPECT_THAT(report.validation_messages, ::testing::IsEmpty());
   ASSERT_EQ(report.tests.size(), 2U);
   // Nearly all of its weights are read: the embedding is the output matrix too.
   EXPECT_NEAR(static_cast<double>(report.tests[1].weight_bytes), static_cast<double>(report.memory.weights),
               4e5);
+}
+
+TEST(BenchTest, ActivationsStayFiniteThroughManyLayers) {
+  plan::ModelShape shape = plan::shape_named("smollm2-135m:q4_1");
+  const auto layers = static_cast<uint32_t>(shape.layers.size());
+  shape.layers.resize(size_t{4} * layers, shape.layers[0]);
+  for (plan::TensorShape& tensor : shape.tensors) {
+    if (tensor.name.starts_with("blk.")) tensor.count *= 4;
+  }
+  LoadOptions options;
+  options.context = 64;
+  Engine engine(model::spec_of(shape), options,
+                [&](vulkan::Device& device) { return model::synthesize(shape, device, {}); });
+  const uint32_t slot = engine.open_slot();
+  engine.slot(slot).tokens = {1, 2, 3, 49151};
+  const std::vector<float> logits = engine.logits_from(slot, 0);
+  ASSERT_EQ(logits.size(), 4U * shape.vocabulary);
+  double squares = 0;
+  for (const float logit : logits) {
+    ASSERT_TRUE(std::isfinite(logit));
+    squares += double{logit} * logit;
+  }
+  // A product of normalised activations with rows of variance 1 / columns.
+  EXPECT_NEAR(squares / static_cast<double>(logits.size()), 1, 0.2);
+  engine.close_slot(slot);
 }
 
 TEST(BenchTest, RefusesBeforeAnythingIsPlaced) {

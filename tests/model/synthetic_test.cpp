@@ -112,7 +112,7 @@ TEST(SyntheticTest, HoldsRandomNumbersOfSensibleSize) {
   }
 }
 
-TEST(SyntheticTest, BlocksOfEveryFormatAreFinite) {
+TEST(SyntheticTest, EveryFormatIsPlaced) {
   for (const quant::FormatInfo& info : quant::formats()) {
     plan::ModelShape shape = tiny_shape(1, info.format);
     shape.width = 256;
@@ -124,6 +124,21 @@ TEST(SyntheticTest, BlocksOfEveryFormatAreFinite) {
     const Weights made = synthesize(shape, test::device(), {});
     EXPECT_EQ(made.layers[0].down.format, info.format) << info.name;
     EXPECT_EQ(made.layers[0].down.layout.row_bytes, quant::row_layout(info.format, 512).row_bytes);
+  }
+}
+
+TEST(SyntheticTest, EveryFormatHoldsWeightsAsSmallAsWideModelsHave) {
+  constexpr uint32_t kColumns = 53248;  // of Llama 3.1 405B's widest rows
+  const float most = std::sqrt(3.0F / kColumns);
+  const std::vector<float> weights = test::uniforms(kColumns, 3, -most, most);
+  for (const quant::FormatInfo& info : quant::formats()) {
+    std::vector<std::byte> blocks(quant::bytes_for(info.format, kColumns));
+    quant::encode(info.format, weights, blocks);
+    std::vector<float> held(kColumns);
+    quant::decode(info.format, blocks, std::span(held));
+    double squares = 0;
+    for (const float weight : held) squares += double{weight} * weight;
+    EXPECT_NEAR(squares, 1, 0.25) << info.name;  // also false where one is not finite
   }
 }
 
