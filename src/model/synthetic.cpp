@@ -25,23 +25,6 @@ constexpr uint64_t kPatternBytes = uint64_t{2} << 20;
 /// What one submission copies at most: no device is kept busy for long.
 constexpr uint64_t kCopyBytes = uint64_t{1} << 30;
 
-/// Rows of random weights in the file's layout, of variance 1 / columns.
-std::vector<std::byte> random_rows(quant::Format format, uint64_t columns, uint64_t rows, uint32_t seed) {
-  std::mt19937 random(seed);
-  // Uniform numbers in (-w, w) have variance w^2 / 3.
-  const float width = std::sqrt(3.0F / static_cast<float>(columns));
-  std::vector<float> row(columns);
-  const uint64_t row_bytes = quant::bytes_for(format, columns);
-  std::vector<std::byte> bytes(rows * row_bytes);
-  for (uint64_t r = 0; r < rows; ++r) {
-    for (float& weight : row) {
-      weight = width * (static_cast<float>(random() >> 8) * 0x1p-23F - 1.0F);
-    }
-    quant::encode(format, row, std::span(bytes).subspan(r * row_bytes, row_bytes));
-  }
-  return bytes;
-}
-
 quant::Format computable(const plan::WeightFormat& format) {
   if (format.format) return *format.format;
   std::vector<std::string_view> names;
@@ -244,6 +227,22 @@ class SyntheticPlacer : public Placer {
 };
 
 }  // namespace
+
+std::vector<std::byte> random_rows(quant::Format format, uint64_t columns, uint64_t rows, uint32_t seed) {
+  std::mt19937 random(seed);
+  // Uniform numbers in (-w, w) have variance w^2 / 3.
+  const float width = std::sqrt(3.0F / static_cast<float>(columns));
+  std::vector<float> row(columns);
+  const uint64_t row_bytes = quant::bytes_for(format, columns);
+  std::vector<std::byte> bytes(rows * row_bytes);
+  for (uint64_t r = 0; r < rows; ++r) {
+    for (float& weight : row) {
+      weight = width * (static_cast<float>(random() >> 8) * 0x1p-23F - 1.0F);
+    }
+    quant::encode(format, row, std::span(bytes).subspan(r * row_bytes, row_bytes));
+  }
+  return bytes;
+}
 
 void demand_computable(const plan::ModelShape& shape) {
   static_cast<void>(spec_of(shape));

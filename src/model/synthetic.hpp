@@ -16,6 +16,10 @@ namespace caldera::model {
 Weights synthesize(const plan::ModelShape& shape, vulkan::Device& device, const LoadCallback& progress,
                    const ContextRoom& context = {});
 
+/// Random weights in the file's layout: uniform, of variance 1 / columns, so that a product neither grows nor
+/// shrinks what it is given; `rows` * bytes_for(format, columns) bytes.
+std::vector<std::byte> random_rows(quant::Format format, uint64_t columns, uint64_t rows, uint32_t seed);
+
 /// Errors: kUnsupported, as synthesize(), before anything is allocated.
 void demand_computable(const plan::ModelShape& shape);
 
