@@ -108,9 +108,22 @@ std::vector<MemoryPool::Place> MemoryPool::host_places(uint32_t type_bits, bool 
   return places;
 }
 
-const std::vector<MemoryPool::Place>& MemoryPool::places(Residency residency, Purpose purpose) const {
-  if (residency == Residency::kHostWrite && purpose == Purpose::kStaging) return staging_places_;
-  return places_[static_cast<size_t>(residency)];
+std::vector<std::span<const MemoryPool::Place>> MemoryPool::tiers(Residency residency,
+                                                                  Purpose purpose) const {
+  const bool staging = residency == Residency::kHostWrite && purpose == Purpose::kStaging;
+  const std::span<const Place> all = staging ? staging_places_ : places_[static_cast<size_t>(residency)];
+  std::vector<std::span<const Place>> tiers;
+  for (size_t first = 0; first < all.size();) {
+    size_t end = first + 1;
+    // What the host reads or only copies from must not go near the device because that is faster for the
+    // device: of host memory the order of the places is all that counts.
+    if (residency == Residency::kDevice) {
+      while (end < all.size() && all[end].near == all[first].near) ++end;
+    }
+    tiers.push_back(all.subspan(first, end - first));
+    first = end;
+  }
+  return tiers;
 }
 
 void MemoryPool::expect(std::span<const uint64_t> sizes) {
@@ -119,17 +132,34 @@ void MemoryPool::expect(std::span<const uint64_t> sizes) {
   for (const uint64_t bytes : sizes) expected_.push_back(align_up(bytes, kChunkAlignment));
 }
 
+void MemoryPool::hold(uint64_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  hold_ = bytes;
+}
+
+uint64_t MemoryPool::imported() const {
+  const std::scoped_lock lock(mutex_);
+  return imported_;
+}
+
+uint64_t MemoryPool::near_taken() const {
+  uint64_t bytes = 0;
+  for (const Held& held : chunks_) {
+    if (budget_.near(held.heap)) bytes += held.chunk->bytes();
+  }
+  return bytes;
+}
+
 uint64_t MemoryPool::near_room(const MemoryBudget::Room& room) const {
   uint64_t near = 0;
-  uint64_t taken = imported_;
   for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
     if (place.near) near += std::min(room.heap[place.heap], UINT64_MAX - near);
   }
   if (budget_.topology().unified()) near = std::min(near, room.host);
-  for (uint32_t i = 0; i < taken_.size(); ++i) {
-    if (budget_.near(i)) taken += taken_[i];
+  if (limit_ > 0) {
+    const uint64_t taken = near_taken();
+    near = std::min(near, limit_ > taken ? limit_ - taken : 0);
   }
-  if (limit_ > 0) near = std::min(near, limit_ > taken ? limit_ - taken : 0);
   return near;
 }
 
@@ -191,9 +221,13 @@ Allocation MemoryPool::hand_out(Held& held, uint64_t offset, uint64_t bytes, Pur
   return allocation;
 }
 
-Allocation MemoryPool::from_chunks(uint64_t bytes, Residency residency, Purpose purpose, bool near) {
+Allocation MemoryPool::from_chunks(uint64_t bytes, Residency residency, Purpose purpose,
+                                   std::span<const Place> tier) {
   for (Held& held : chunks_) {
-    if (held.imported || held.residency != residency || budget_.near(held.heap) != near) continue;
+    if (held.imported || held.residency != residency) continue;
+    const uint32_t type = held.chunk->type();
+    if (std::none_of(tier.begin(), tier.end(), [&](const Place& place) { return place.type == type; }))
+      continue;
     if (const std::optional<uint64_t> offset = held.chunk->take(bytes)) {
       return hand_out(held, *offset, bytes, purpose);
     }
@@ -201,10 +235,9 @@ Allocation MemoryPool::from_chunks(uint64_t bytes, Residency residency, Purpose 
   return {};
 }
 
-Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose purpose, bool near,
-                                   VkResult& refusal) {
-  for (const Place& place : places(residency, purpose)) {
-    if (place.near != near) continue;
+Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose purpose,
+                                   std::span<const Place> tier, VkResult& refusal) {
+  for (const Place& place : tier) {
     const uint64_t most = std::min(room_for(place.heap, purpose), max_chunk_);
     if (most < bytes) continue;
     const bool map = residency != Residency::kDevice ||
@@ -212,6 +245,9 @@ Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose 
     for (uint64_t size = chunk_bytes(bytes, most, residency, purpose);;
          size = chunk_bytes(bytes, size / 2, residency, purpose)) {
       std::unique_ptr<Chunk> chunk = Chunk::create(device_, place.type, size, map, refusal);
+      // Memory that there is no window left to see through is still memory.
+      if (chunk == nullptr && refusal == VK_ERROR_MEMORY_MAP_FAILED && residency == Residency::kDevice)
+        chunk = Chunk::create(device_, place.type, size, false, refusal);
       if (chunk != nullptr) {
         taken_[place.heap] += size;
         const std::optional<uint64_t> offset = chunk->take(bytes);
@@ -248,36 +284,38 @@ Allocation MemoryPool::allocate(uint64_t bytes, Residency residency, Purpose pur
   bytes = align_up(std::max<uint64_t>(bytes, 1), kChunkAlignment);
   VkResult refusal = VK_SUCCESS;
   Allocation allocation;
-  for (const bool near : {true, false}) {
-    if (!allocation) allocation = from_chunks(bytes, residency, purpose, near);
-    if (!allocation) allocation = from_driver(bytes, residency, purpose, near, refusal);
+  for (const std::span<const Place> tier : tiers(residency, purpose)) {
+    if (!allocation) allocation = from_chunks(bytes, residency, purpose, tier);
+    if (!allocation) allocation = from_driver(bytes, residency, purpose, tier, refusal);
   }
   if (allocation) {
     if (purpose == Purpose::kWeights && !expected_.empty()) expected_.pop_front();
     return allocation;
   }
-  uint64_t reserved = imported_;
-  for (const uint64_t taken : taken_) reserved += taken;
-  if (limit_ > 0 && refusal == VK_SUCCESS && limit_ < reserved + bytes + hold_) {
+  const uint64_t held = purpose == Purpose::kWeights ? hold_ : 0;
+  const std::string kept = held > 0 ? fmt::format(", {} kept for the context", size_text(held)) : "";
+  const uint64_t near = near_taken();
+  if (limit_ > 0 && refusal == VK_SUCCESS && limit_ < near + bytes + held) {
     throw Error(ErrorKind::kMemory,
                 fmt::format("{} needs {} more and {} of the memory limit of {} are in use{}: raise "
                             "--memory-limit, or take a smaller model or context",
-                            what, size_text(bytes), size_text(reserved), size_text(limit_),
-                            hold_ > 0 ? fmt::format(" and {} kept for the context", size_text(hold_)) : ""));
+                            what, size_text(bytes), size_text(near), size_text(limit_), kept));
   }
+  uint64_t reserved = imported_;
+  for (const uint64_t taken : taken_) reserved += taken;
   throw Error(ErrorKind::kMemory,
               fmt::format("{} needs {} and {} does not give it{}: {}; {} are in use{}: take a smaller model "
                           "or context ('caldera plan' says what fits), or close other programs",
                           what, size_text(bytes), physical_.info.name,
                           refusal != VK_SUCCESS ? fmt::format(" ({})", result_name(refusal)) : "",
-                          describe_room(), size_text(reserved),
-                          hold_ > 0 ? fmt::format(", {} kept for the context", size_text(hold_)) : ""));
+                          describe_room(), size_text(reserved), kept));
 }
 
 std::optional<Allocation> MemoryPool::import(std::span<std::byte> memory, Purpose purpose,
                                              std::string& refusal) {
   const std::scoped_lock lock(mutex_);
-  if (limit_ > 0 && near_room(budget_.room(taken_)) < memory.size()) {
+  // The limit is of near memory, and the host's is far from a discrete device.
+  if (limit_ > 0 && budget_.topology().unified() && near_room(budget_.room(taken_)) < memory.size()) {
     refusal = fmt::format("the memory limit of {} leaves no room for {}", size_text(limit_),
                           size_text(memory.size()));
     return std::nullopt;

@@ -47,6 +47,7 @@ class Allocation {
   std::byte* host() const { return host_; }
   VkBuffer buffer() const { return chunk_->buffer(); }
   uint64_t buffer_offset() const { return offset_; }
+  uint32_t memory_type() const { return chunk_->type(); }  ///< index among the device's types
   explicit operator bool() const { return chunk_ != nullptr; }
 
  private:
@@ -83,7 +84,7 @@ class MemoryPool {
   /// them ends. An empty list takes that back.
   void expect(std::span<const uint64_t> sizes);
   /// Bytes of near memory that weights leave to what comes after them (KV memory, activations).
-  void hold(uint64_t bytes) { hold_ = bytes; }
+  void hold(uint64_t bytes);
 
   /// Errors: kMemory, saying what was asked, what is left where, and what to change.
   Allocation allocate(uint64_t bytes, Residency residency, Purpose purpose, const std::string& what);
@@ -99,7 +100,7 @@ class MemoryPool {
   /// Bytes taken from the driver; without imports.
   uint64_t reserved() const;
   /// Bytes of host memory imported.
-  uint64_t imported() const { return imported_; }
+  uint64_t imported() const;
   /// What lies where: every heap that is in use.
   std::vector<HeapUse> heaps() const;
   /// Bytes that could be taken now, at the speed of the device's memory and in all.
@@ -128,12 +129,16 @@ class MemoryPool {
 
   std::vector<Place> weight_places(uint32_t type_bits) const;
   std::vector<Place> host_places(uint32_t type_bits, bool cached, bool staging) const;
-  const std::vector<Place>& places(Residency residency, Purpose purpose) const;
+  /// Where to look for memory, group after group; places of one group are as good as each other.
+  std::vector<std::span<const Place>> tiers(Residency residency, Purpose purpose) const;
   /// Bytes that `heap` can still give for `purpose`: its own room, the memory limit and what is held.
   uint64_t room_for(uint32_t heap, Purpose purpose) const;
   uint64_t near_room(const MemoryBudget::Room& room) const;
-  Allocation from_chunks(uint64_t bytes, Residency residency, Purpose purpose, bool near);
-  Allocation from_driver(uint64_t bytes, Residency residency, Purpose purpose, bool near, VkResult& refusal);
+  /// Near memory in use, imports with it: what the memory limit is about.
+  uint64_t near_taken() const;
+  Allocation from_chunks(uint64_t bytes, Residency residency, Purpose purpose, std::span<const Place> tier);
+  Allocation from_driver(uint64_t bytes, Residency residency, Purpose purpose, std::span<const Place> tier,
+                         VkResult& refusal);
   /// How large a chunk that must hold `bytes` is best made, at most `most`.
   uint64_t chunk_bytes(uint64_t bytes, uint64_t most, Residency residency, Purpose purpose) const;
   Allocation hand_out(Held& held, uint64_t offset, uint64_t bytes, Purpose purpose);
