@@ -11,6 +11,8 @@ namespace {
 
 /// What is read back at a time.
 constexpr uint64_t kLandingBytes = uint64_t{16} << 20;
+/// Sooner read a word at a time than copied first.
+constexpr uint64_t kShortRead = 4096;
 
 VkDevice create_device(const PhysicalDevice& physical) {
   VkPhysicalDeviceVulkan13Features has13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
@@ -177,7 +179,10 @@ void Device::end_uploads() {
 void Device::download(const Allocation& from, uint64_t offset, std::span<std::byte> out) {
   if (out.empty()) return;
   wait_all();
-  if (from.host() != nullptr) {
+  const VkMemoryPropertyFlags type = physical_.memory.memoryTypes[from.memory_type()].propertyFlags;
+  // Where the host's caches do not help, it reads a word at a time, over the bus if that is between.
+  const bool cached = (type & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+  if (from.host() != nullptr && (cached || out.size() <= kShortRead)) {
     std::memcpy(out.data(), from.host() + offset, out.size());
     return;
   }
