@@ -143,7 +143,9 @@ Instance::Instance(bool validation) {
     info.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT;
     info.pfnUserCallback = on_message;
     info.pUserData = &log_;
-    if (make != nullptr) check(make(instance_, &info, nullptr, &messenger_), "installing the validation log");
+    const VkResult made = make != nullptr ? make(instance_, &info, nullptr, &messenger_) : VK_SUCCESS;
+    if (made != VK_SUCCESS) vkDestroyInstance(instance_, nullptr);
+    check(made, "installing the validation log");
   }
 }
 

@@ -46,7 +46,9 @@ PipelineStore::PipelineStore(Device& device, const std::filesystem::path& cache_
   VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   layout.pushConstantRangeCount = 1;
   layout.pPushConstantRanges = &range;
-  check(vkCreatePipelineLayout(device.handle(), &layout, nullptr, &layout_), "creating the pipeline layout");
+  const VkResult result = vkCreatePipelineLayout(device.handle(), &layout, nullptr, &layout_);
+  if (result != VK_SUCCESS) vkDestroyPipelineCache(device.handle(), cache_, nullptr);
+  check(result, "creating the pipeline layout");
 }
 
 PipelineStore::~PipelineStore() {
