@@ -86,6 +86,8 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   memory_.push_back(device.memory().allocate(table.size() * sizeof(float), vulkan::Residency::kDevice,
                                              vulkan::Purpose::kActivations, "the rope table"));
   device.upload(memory_.back(), 0, std::as_bytes(std::span(table)));
+  // Before anything else can be refused, which would free what the device still copies to.
+  device.end_uploads();
   rope_table_ = memory_.back().address();
 
   body_.emplace_back(kernels::Embed{&weights.embedding, act_.x});
