@@ -99,6 +99,7 @@ class Workers {
   Workers(vulkan::Device& device, const std::vector<vulkan::Allocation>& memory, Ring& ring)
       : device_(device), memory_(memory), ring_(ring) {
     const uint32_t count = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxWorkers);
+    threads_.reserve(count);
     try {
       for (uint32_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {
@@ -132,11 +133,13 @@ class Workers {
     less_.wait(lock, [&] { return done_ >= count || error_ != nullptr; });
     if (error_ != nullptr) std::rethrow_exception(error_);
   }
+  /// Pieces done so far.
   uint64_t done() {
     const std::scoped_lock lock(mutex_);
-    if (error_ != nullptr) std::rethrow_exception(error_);
     return done_;
   }
+  /// Rethrows what a worker threw, so that nobody reads on for a load that has failed.
+  void demand_well() { wait_for(0); }
 
  private:
   void work() {
@@ -235,6 +238,7 @@ std::string run_transfers(const gguf::File& file, vulkan::Device& device, std::v
   uint64_t next = 0;
   uint64_t given = 0;  // to the workers
   while (given < pieces.size()) {
+    workers.demand_well();
     for (; next < pieces.size(); ++next) {
       Piece& piece = pieces[next];
       const size_t sources = piece.transfer->sources.size();
