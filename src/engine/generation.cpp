@@ -98,12 +98,15 @@ class Stream {
       return true;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kMemory) throw;
-      result.error = error.what();
+      refusal_ = error.what();
       return false;
     }
   }
   /// Ends the answer because reserve() was refused.
-  void refuse() { stop(StopReason::kOutOfMemory); }
+  void refuse() {
+    result.error = refusal_;
+    stop(StopReason::kOutOfMemory);
+  }
 
   Generation result;
 
@@ -119,6 +122,7 @@ class Stream {
   Job job_;
   StopStrings stops_;
   text::Utf8Stream utf8_;
+  std::string refusal_;  ///< of the last reserve(), which may be granted when it is tried again
   uint32_t taken_ = 0;
   bool running_ = true;
 };
