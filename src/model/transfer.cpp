@@ -1,5 +1,7 @@
 #include "model/transfer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
@@ -96,8 +98,9 @@ class Ring {
 /// Threads that repack pieces and write them to where they belong.
 class Workers {
  public:
-  Workers(vulkan::Device& device, const std::vector<vulkan::Allocation>& memory, Ring& ring)
-      : device_(device), memory_(memory), ring_(ring) {
+  Workers(const gguf::File& file, vulkan::Device& device, const std::vector<vulkan::Allocation>& memory,
+          Ring* ring)
+      : file_(file), device_(device), memory_(memory), ring_(ring) {
     const uint32_t count = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxWorkers);
     threads_.reserve(count);
     try {
@@ -140,10 +143,12 @@ class Workers {
   }
   /// Rethrows what a worker threw, so that nobody reads on for a load that has failed.
   void demand_well() { wait_for(0); }
+  size_t count() const { return threads_.size(); }
 
  private:
   void work() {
     std::vector<std::byte> packed;
+    std::vector<std::byte> raw;
     for (;;) {
       Piece* piece = nullptr;
       {
@@ -154,8 +159,9 @@ class Workers {
         queue_.pop_front();
       }
       try {
+        if (ring_ == nullptr) read(*piece, raw);
         move(*piece, packed);
-        ring_.give_back(piece->slots);
+        if (ring_ != nullptr) ring_->give_back(piece->slots);
         const std::scoped_lock lock(mutex_);
         ++done_;
       } catch (...) {
@@ -163,6 +169,21 @@ class Workers {
         if (error_ == nullptr) error_ = std::current_exception();
       }
       less_.notify_all();
+    }
+  }
+
+  /// Reads what nobody has read yet.
+  void read(Piece& piece, std::vector<std::byte>& raw) const {
+    const size_t sources = piece.transfer->sources.size();
+    const uint64_t bytes = piece.source_rows() * file_row_bytes(*piece.transfer->sources[0].tensor);
+    raw.resize(bytes * sources);
+    piece.data.clear();
+    for (size_t s = 0; s < sources; ++s) {
+      const gguf::Tensor& tensor = *piece.transfer->sources[s].tensor;
+      const std::span<std::byte> part = std::span(raw).subspan(s * bytes, bytes);
+      file_.read(tensor, piece.tensor_offset(s), part);
+      file_.demand_unchanged(tensor, piece.tensor_offset(s));
+      piece.data.emplace_back(part);
     }
   }
 
@@ -194,9 +215,10 @@ class Workers {
     device_.upload(to, offset, packed);
   }
 
+  const gguf::File& file_;
   vulkan::Device& device_;
   const std::vector<vulkan::Allocation>& memory_;
-  Ring& ring_;
+  Ring* ring_;  ///< where pieces have been read to; null: workers read them
   std::mutex mutex_;
   std::mutex upload_;
   std::condition_variable more_;
@@ -208,20 +230,40 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace
+/// Whether reading is no more than copying: then whoever repacks reads too, while it is in the cache of the
+/// core.
+bool in_page_cache(const gguf::File& file) {
+  for (uint32_t i = 0; i < file.paths().size(); ++i) {
+    if (!file.input(i).in_page_cache()) return false;
+  }
+  return true;
+}
 
-std::string run_transfers(const gguf::File& file, vulkan::Device& device, std::vector<Transfer> transfers,
-                          const std::vector<vulkan::Allocation>& memory, uint64_t ring_bytes,
-                          const std::function<void(uint64_t bytes)>& moved) {
-  // A disk is fastest when it is read from front to back.
-  std::stable_sort(transfers.begin(), transfers.end(), [](const Transfer& a, const Transfer& b) {
-    const gguf::Tensor& x = *a.sources[0].tensor;
-    const gguf::Tensor& y = *b.sources[0].tensor;
-    return std::tie(x.file, x.offset, a.sources[0].first_row) <
-           std::tie(y.file, y.offset, b.sources[0].first_row);
-  });
-  std::vector<Piece> pieces = cut(transfers);
-  if (pieces.empty()) return "nothing";
+using Moved = std::function<void(uint64_t bytes)>;
+
+std::string move_cached(const gguf::File& file, vulkan::Device& device, std::vector<Piece>& pieces,
+                        const std::vector<vulkan::Allocation>& memory, const Moved& moved) {
+  Workers workers(file, device, memory, nullptr);
+  uint64_t total = 0;
+  for (Piece& piece : pieces) {
+    total += piece.rows * file_row_bytes(*piece.transfer->sources[0].tensor);
+    workers.add(&piece);
+  }
+  uint64_t told = 0;
+  for (uint64_t done = 0; done < pieces.size();) {
+    workers.wait_for(done + 1);
+    done = workers.done();
+    // Pieces are about alike.
+    const uint64_t bytes = total / pieces.size() * done + (done == pieces.size() ? total % pieces.size() : 0);
+    moved(bytes - told);
+    told = bytes;
+  }
+  return fmt::format("{} threads, from the page cache", workers.count());
+}
+
+std::string move_read(const gguf::File& file, vulkan::Device& device, std::vector<Piece>& pieces,
+                      const std::vector<vulkan::Allocation>& memory, uint64_t ring_bytes,
+                      const Moved& moved) {
   uint64_t longest = 0;
   for (const Piece& piece : pieces) {
     longest = std::max(longest, piece.source_rows() * file_row_bytes(*piece.transfer->sources[0].tensor));
@@ -234,7 +276,7 @@ std::string run_transfers(const gguf::File& file, vulkan::Device& device, std::v
   // In this order: reads end before their ring goes, and so do the workers.
   Ring ring(slots, slot_bytes);
   gguf::ReadQueue queue(file, slots);
-  Workers workers(device, memory, ring);
+  Workers workers(file, device, memory, &ring);
   uint64_t next = 0;
   uint64_t given = 0;  // to the workers
   while (given < pieces.size()) {
@@ -273,6 +315,24 @@ std::string run_transfers(const gguf::File& file, vulkan::Device& device, std::v
   }
   workers.wait_for(pieces.size());
   return queue.description();
+}
+
+}  // namespace
+
+std::string run_transfers(const gguf::File& file, vulkan::Device& device, std::vector<Transfer> transfers,
+                          const std::vector<vulkan::Allocation>& memory, uint64_t ring_bytes,
+                          const std::function<void(uint64_t bytes)>& moved) {
+  // A disk is fastest when it is read from front to back.
+  std::stable_sort(transfers.begin(), transfers.end(), [](const Transfer& a, const Transfer& b) {
+    const gguf::Tensor& x = *a.sources[0].tensor;
+    const gguf::Tensor& y = *b.sources[0].tensor;
+    return std::tie(x.file, x.offset, a.sources[0].first_row) <
+           std::tie(y.file, y.offset, b.sources[0].first_row);
+  });
+  std::vector<Piece> pieces = cut(transfers);
+  if (pieces.empty()) return "nothing";
+  if (in_page_cache(file)) return move_cached(file, device, pieces, memory, moved);
+  return move_read(file, device, pieces, memory, ring_bytes, moved);
 }
 
 }  // namespace caldera::model
