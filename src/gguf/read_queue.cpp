@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "gguf/printable.hpp"
 #include "gguf/read_backend.hpp"
 
 namespace caldera::gguf {
@@ -44,10 +45,21 @@ bool refuses_direct(int64_t result) {
   return result == -EINVAL || result == -EOPNOTSUPP || result == -EFAULT;
 }
 
+/// What a request reads, for an error: the tensor that it lies in, or a range of the file.
+std::string name_of(const File& file, const ReadRequest& request) {
+  for (const Tensor& tensor : file.tensors()) {
+    if (tensor.file == request.file && request.offset >= tensor.offset &&
+        request.offset - tensor.offset < tensor.bytes) {
+      return "tensor " + quote(tensor.name);
+    }
+  }
+  return fmt::format("{} bytes from byte {}", request.bytes, request.offset);
+}
+
 }  // namespace
 
 ReadQueue::ReadQueue(const File& file, uint32_t depth, ReadWay way, Caching caching)
-    : backend_(make_backend(depth, way)) {
+    : file_(file), backend_(make_backend(depth, way)) {
   for (uint32_t i = 0; i < file.paths().size(); ++i) {
     const InputFile& input = file.input(i);
     const bool direct = caching == Caching::kDirect || (caching == Caching::kAuto && !input.in_page_cache());
@@ -160,7 +172,7 @@ void ReadQueue::finish_one() {
 std::optional<Error> ReadQueue::advance(Slot& slot, int64_t result, bool& finished) {
   Source& source = sources_[slot.request.file];
   const ReadRequest& request = slot.request;
-  const auto what = [&] { return fmt::format("{} bytes from byte {}", request.bytes, request.offset); };
+  const auto what = [&] { return name_of(file_, request); };
   if (result == -EINTR || result == -EAGAIN) {
     if (++slot.delays < kMostDelays) return std::nullopt;
     return source.input->read_failed(slot.at, what(), static_cast<int>(-result));

@@ -62,9 +62,9 @@ class ReadQueue {
     std::span<const std::byte>
         data;  ///< in the request's buffer, as far from its start as the alignment demands
   };
-  /// Waits for a read to finish, in any order. Errors: kFile with path, byte and the system's reason, or that
-  /// the file has become shorter; the failed read is then done with, and its buffer free. kInternal, when
-  /// none is in flight.
+  /// Waits for a read to finish, in any order. Errors: kFile with path, tensor, byte and the system's reason,
+  /// or that the file has become shorter; the failed read is then done with, and its buffer free. kInternal,
+  /// when none is in flight.
   Done wait();
 
   /// Reads submitted and not yet returned by wait().
@@ -104,6 +104,7 @@ class ReadQueue {
   void finish_one();
   std::optional<Error> advance(Slot& slot, int64_t result, bool& finished);
 
+  const File& file_;
   std::vector<Source> sources_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;  ///< indices into slots_

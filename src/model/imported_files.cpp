@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "caldera/error.hpp"
+
 namespace caldera::model {
 namespace {
 
@@ -103,13 +105,17 @@ std::vector<ImportedRows> ImportedFiles::rows(const gguf::Tensor& tensor) const 
   return found;
 }
 
-void ImportedFiles::populate(const std::function<void(uint64_t bytes)>& read) const {
+void ImportedFiles::populate(const gguf::File& file, const std::function<void(uint64_t bytes)>& read) const {
   constexpr uint64_t kStep = uint64_t{64} << 20;
-  for (const Window& window : windows_) {
-    const uint64_t end = std::min<uint64_t>(window.end, mapped_[window.file].bytes().size());
-    for (uint64_t at = window.begin; at < end; at += kStep) {
-      const uint64_t bytes = std::min(kStep, end - at);
-      mapped_[window.file].populate(at, bytes);
+  for (const gguf::Tensor& tensor : file.tensors()) {
+    for (uint64_t at = 0; at < tensor.bytes; at += kStep) {
+      const uint64_t bytes = std::min(kStep, tensor.bytes - at);
+      try {
+        mapped_[tensor.file].populate(tensor.offset + at, bytes);
+      } catch (const Error&) {
+        file.demand_unchanged(tensor, at);  // says which tensor, if that is why
+        throw;
+      }
       read(bytes);
     }
   }

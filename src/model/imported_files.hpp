@@ -30,8 +30,9 @@ class ImportedFiles {
   /// Where a tensor's rows lie.
   std::vector<ImportedRows> rows(const gguf::Tensor& tensor) const;
 
-  /// Reads everything from the disk now. `read` is called with bytes read and may throw. Errors: kFile.
-  void populate(const std::function<void(uint64_t bytes)>& read) const;
+  /// Reads all tensors of `file`, which must be the one that was opened, from the disk now. `read` is called
+  /// with bytes read and may throw. Errors: kFile.
+  void populate(const gguf::File& file, const std::function<void(uint64_t bytes)>& read) const;
 
   std::vector<gguf::MappedFile> take_mappings() { return std::move(mapped_); }
   std::vector<vulkan::Allocation> take_memory();

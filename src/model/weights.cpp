@@ -225,7 +225,7 @@ Weights copy_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Devi
 
 Weights import_weights(const gguf::File& file, const ModelSpec& spec, vulkan::Device& device,
                        Progress& progress, const WeightOptions& options, ImportedFiles& imported) {
-  imported.populate([&](uint64_t bytes) { progress.add(bytes); });
+  imported.populate(file, [&](uint64_t bytes) { progress.add(bytes); });
   const auto uncounted = [](uint64_t) {};
   FilePlacer placer(file, device, Pass::kLoad, &imported, uncounted);
   const PreparedMemory prepared(device, {}, {options.context_least, options.context_wished});
