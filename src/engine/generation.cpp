@@ -108,6 +108,9 @@ class Stream {
     stop(StopReason::kOutOfMemory);
   }
 
+  /// Keeps only the pages of tokens that are computed. For a sequence that no step works on any more.
+  void give_back_pages() { slot().truncate(static_cast<uint32_t>(slot().tokens.size())); }
+
   Generation result;
 
  private:
@@ -239,6 +242,10 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
     if (stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + 1)) {
       slots.push_back(stream.slot_index());
     } else {
+      // What it got before the refusal may be enough for those after it. A read that was cancelled may still
+      // be under way.
+      engine.wait_all();
+      stream.give_back_pages();
       stream.refuse();
     }
   }
@@ -251,11 +258,9 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
     }
     decode(engine, streams);
   }
-  // Pages that were taken for what was refused are of use to others.
+  // Only now: what is refused in mid-answer stays in the batch, and is computed with the others.
   for (Stream& stream : streams) {
-    if (stream.result.reason == StopReason::kOutOfMemory) {
-      stream.slot().truncate(static_cast<uint32_t>(stream.slot().tokens.size()));
-    }
+    if (stream.result.reason == StopReason::kOutOfMemory) stream.give_back_pages();
   }
   std::vector<Generation> results;
   results.reserve(streams.size());
