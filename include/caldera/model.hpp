@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -73,6 +74,7 @@ struct MemoryUse {
   uint64_t staging = 0;      ///< rings for loading and reading back
   uint64_t imported = 0;     ///< of `weights`: in the mapped file, which other processes may share
   uint64_t far_weights = 0;  ///< of `weights`: across the bus of a discrete device
+  std::optional<double> far_bandwidth;  ///< 10^9 bytes a second at which the device reads them, measured
   std::vector<HeapUse> heaps;
   uint64_t total() const { return weights + kv + activations + staging; }
 };

@@ -113,11 +113,14 @@ std::string describe_memory(const Model& model) {
   std::string text = fmt::format("memory: weights {}, KV up to {} for {} tokens", human_bytes(memory.weights),
                                  human_bytes(memory.kv_limit), model.context());
   if (memory.far_weights > 0) {
+    const double bytes = static_cast<double>(memory.far_weights);
     text += fmt::format(
-        "\nmemory: {} of the weights lie in host memory, across the bus, and are read from there for every "
-        "token: "
-        "a smaller model or format would be faster",
-        human_bytes(memory.far_weights));
+        "\nmemory: {} of the weights lie in host memory, across the bus{}: a smaller model or format "
+        "would be faster",
+        human_bytes(memory.far_weights),
+        memory.far_bandwidth ? fmt::format(", which costs {:.0f} ms a token at {:.1f} GB/s",
+                                           bytes / *memory.far_bandwidth / 1e6, *memory.far_bandwidth)
+                             : "");
   }
   return text;
 }

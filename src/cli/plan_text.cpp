@@ -130,7 +130,7 @@ std::string map(const PlanAnswer& answer) {
   }
   const uint64_t one = plan::first_local_heap(answer.topology);
   if (answer.topology.heaps.size() > 1 && one > 0)
-    out += fmt::format("  An engine that fills one heap stops at {:.2f} GiB.\n", gib(one));
+    out += fmt::format("  An engine that fills one heap stops at {} {}.\n", unit.of(one), unit.name);
   return out;
 }
 

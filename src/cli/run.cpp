@@ -102,8 +102,15 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   Session session(model);
   session.append(prompt_tokens(*model, options, prompt));
   const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
+  const bool refused = generation.reason == StopReason::kOutOfMemory;
   if (options.json) {
-    write_json(to_json(*model, generation));
+    nlohmann::ordered_json result = to_json(*model, generation);
+    if (refused) {
+      result["error"] = {{"kind", "memory"},
+                         {"message", one_line(generation.error)},
+                         {"exit_code", static_cast<int>(ErrorKind::kMemory)}};
+    }
+    write_json(result);
   } else if (!generation.text.ends_with('\n')) {
     write_out("\n");
   }
@@ -114,7 +121,8 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
     say("{}", describe_rates(generation));
     if (options.verbose) say("seed: {}", generation.seed);
   }
-  if (generation.reason == StopReason::kOutOfMemory) throw Error(ErrorKind::kMemory, generation.error);
+  if (refused && options.json) return static_cast<int>(ErrorKind::kMemory);
+  if (refused) throw Error(ErrorKind::kMemory, generation.error);
   return interrupt::pending() ? kInterruptedCode : 0;
 }
 

@@ -1,13 +1,13 @@
 #include "engine/device_topology.hpp"
 
 #include "vulkan/instance.hpp"
-#include "vulkan/physical_device.hpp"
+#include "vulkan/memory_budget.hpp"
 
 namespace caldera::engine {
 
 plan::Topology device_topology(const std::string& choice) {
   const vulkan::Instance instance;
-  return vulkan::topology_of(instance.choose(choice));
+  return vulkan::MemoryBudget(instance.choose(choice)).topology_now();
 }
 
 }  // namespace caldera::engine

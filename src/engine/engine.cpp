@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "caldera/error.hpp"
+#include "engine/bandwidth.hpp"
 #include "kernels/state.hpp"
 #include "model/plan_shape.hpp"
 #include "model/transfer.hpp"
@@ -58,7 +59,6 @@ model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions&
                                 const vulkan::PhysicalDevice& device) {
   // Who asks for no context gets the model's own, as far as memory goes: room for a usual conversation is
   // kept.
-  constexpr uint32_t kUsualContext = 8192;
   const plan::ModelShape shape = model::plan_shape(spec);
   const plan::Topology topology = vulkan::topology_of(device);
   const auto need = [&](uint32_t context) {
@@ -69,7 +69,7 @@ model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions&
   const plan::Footprint whole = need(options.context > 0 ? options.context : spec.context);
   if (options.context > 0) return {whole.activations + whole.kv, whole.activations + whole.kv};
   const uint64_t page = options.sequences * model::page_bytes(spec);
-  return {whole.activations + page, whole.activations + std::min(whole.kv, need(kUsualContext).kv)};
+  return {whole.activations + page, whole.activations + std::min(whole.kv, need(plan::kUsualContext).kv)};
 }
 
 Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options)
@@ -91,6 +91,9 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
       weights_(make_weights(device_)),
       pages_(device_, model::page_bytes(spec_)) {
   report_ = weights_.report;
+  if (device_.memory().used_far(Purpose::kWeights) > 0) {
+    far_read_ = read_bandwidth(device_, pipelines_, plan::Reach::kFar);
+  }
   context_ = options.context > 0 ? options.context : spec_.context;
   const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   read_tokens_ = plan::read_tokens(software, context_, options.prefill_rows);
@@ -142,6 +145,7 @@ MemoryUse Engine::memory() {
   use.staging = pool.used(Purpose::kStaging);
   use.imported = pool.imported();
   use.far_weights = pool.used_far(Purpose::kWeights);
+  use.far_bandwidth = far_read_;
   use.heaps = pool.heaps();
   return use;
 }

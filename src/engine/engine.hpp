@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -100,6 +101,7 @@ class Engine {
   model::Weights weights_;
   KvPages pages_;
   LoadReport report_;
+  std::optional<double> far_read_;  ///< GB/s at which weights across the bus are read, where there are any
   uint32_t context_ = 0;
   uint32_t read_tokens_ = 0;  ///< most tokens of a read batch
   vulkan::Allocation read_batch_;

@@ -15,6 +15,7 @@
 
 #include "caldera/error.hpp"
 #include "gguf/read_queue.hpp"
+#include "plan/footprint.hpp"
 
 namespace caldera::model {
 namespace {
@@ -269,7 +270,7 @@ std::string move_read(const gguf::File& file, vulkan::Device& device, std::vecto
     longest = std::max(longest, piece.source_rows() * file_row_bytes(*piece.transfer->sources[0].tensor));
   }
   const uint64_t slot_bytes = gguf::ReadQueue::buffer_bytes(longest);
-  const uint64_t wanted = std::min(ring_bytes > 0 ? ring_bytes : kUsualRing, kMaxRing);
+  const uint64_t wanted = std::min(ring_bytes > 0 ? ring_bytes : plan::kUsualRing, kMaxRing);
   const auto slots = static_cast<uint32_t>(std::clamp<uint64_t>(
       wanted / slot_bytes, 2, std::min<uint64_t>(gguf::ReadQueue::kMaxDepth, 2 * pieces.size())));
 

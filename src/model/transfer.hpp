@@ -27,9 +27,7 @@ struct Transfer {
   uint64_t offset = 0;  ///< bytes into it
 };
 
-/// Bytes of host memory that a file is read through, if nobody says otherwise; the most that may be asked
-/// for.
-inline constexpr uint64_t kUsualRing = uint64_t{256} << 20;
+/// The most host memory that may be asked for to read a file through; see plan::kUsualRing.
 inline constexpr uint64_t kMaxRing = uint64_t{1} << 30;
 
 /// Moves everything, in the order of the file. `moved` is called with bytes of the file as they arrive and

@@ -17,6 +17,9 @@ class MemoryBudget {
   explicit MemoryBudget(const PhysicalDevice& physical);
 
   const plan::Topology& topology() const { return topology_; }
+  /// The same with what each heap can give now as its budget; the heaps that are the host's memory share what
+  /// it has.
+  plan::Topology topology_now() const;
   /// Whether a heap runs at the speed of the device's memory.
   bool near(uint32_t heap) const { return topology_.unified() || topology_.heaps[heap].device_local; }
 
@@ -31,6 +34,7 @@ class MemoryBudget {
  private:
   VkPhysicalDevice handle_;
   bool has_budget_;
+  bool software_;  ///< the heap's size is a guess of the driver's
   plan::Topology topology_;
 };
 
