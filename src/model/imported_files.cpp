@@ -1,6 +1,7 @@
 #include "model/imported_files.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <tuple>
@@ -58,7 +59,6 @@ std::optional<ImportedFiles> ImportedFiles::open(const gguf::File& file, vulkan:
   ImportedFiles files;
   for (uint32_t i = 0; i < file.paths().size(); ++i) {
     files.mapped_.emplace_back(file, i);
-    // The tail of the last page is mapped too, but not the tail of a larger unit.
     if (reinterpret_cast<uintptr_t>(files.mapped_.back().bytes().data()) % alignment != 0) {
       refusal = fmt::format("{} wants memory aligned to {} bytes, and the file is mapped otherwise",
                             physical.info.name, alignment);
@@ -75,8 +75,16 @@ std::optional<ImportedFiles> ImportedFiles::open(const gguf::File& file, vulkan:
       windows.push_back({run.file, down(run.begin), up(run.end), {}});
     }
   }
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   for (Window& window : windows) {
     const std::span<const std::byte> bytes = files.mapped_[window.file].bytes();
+    // The tail of the last page is mapped too, but not the tail of a larger unit: what follows is others'
+    // memory.
+    if (window.end > (bytes.size() + page - 1) / page * page) {
+      refusal = fmt::format("{} wants memory in units of {} bytes, and the file ends inside of one",
+                            physical.info.name, alignment);
+      return std::nullopt;
+    }
     // Devices read weights only; the interface has no word for that.
     auto* start = const_cast<std::byte*>(bytes.data()) + window.begin;
     std::optional<vulkan::Allocation> memory =

@@ -75,7 +75,14 @@ PreparedMemory::PreparedMemory(vulkan::Device& device, const std::vector<uint64_
   vulkan::MemoryPool& pool = device.memory();
   const uint64_t weights = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
   const vulkan::MemoryPool::Room room = pool.room();
-  if (weights + context.least > room.all || context.least > room.near) {
+  if (context.least > room.near) {
+    throw Error(
+        ErrorKind::kMemory,
+        fmt::format("the context and the activations need {} of the memory that {} reads at full speed, "
+                    "which has {} left: ask for a smaller context or fewer sequences",
+                    size_text(context.least), device.physical().info.name, size_text(room.near)));
+  }
+  if (weights + context.least > room.all) {
     throw Error(
         ErrorKind::kMemory,
         fmt::format("the weights need {} and the context {}, and {} has {} for them: 'caldera plan' says "

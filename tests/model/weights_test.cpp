@@ -43,6 +43,18 @@ std::vector<float> joined(const std::vector<std::vector<float>>& parts) {
   return all;
 }
 
+TEST(WeightsTest, AContextThatCannotFitIsRefusedFirst) {
+  const TinyModel tiny;
+  const gguf::File file = tiny.open();
+  const uint64_t before = test::device().memory().reserved();
+  expect_error(ErrorKind::kMemory, {"the context and the activations need", "ask for a smaller context"},
+               [&] {
+                 load_weights(file, read_spec(file), test::device(), {},
+                              {.context_least = uint64_t{1} << 60, .context_wished = uint64_t{1} << 60});
+               });
+  EXPECT_EQ(test::device().memory().reserved(), before);
+}
+
 TEST(WeightsTest, EveryTensorHasItsPlace) {
   const TinyModel tiny;
   uint64_t most = 0;
