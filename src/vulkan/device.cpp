@@ -186,9 +186,15 @@ void Device::download(const Allocation& from, uint64_t offset, std::span<std::by
     std::memcpy(out.data(), from.host() + offset, out.size());
     return;
   }
-  const Allocation landing =
-      memory_->allocate(std::min<uint64_t>(kLandingBytes, out.size()), Residency::kHostRead,
-                        Purpose::kStaging, "a buffer to read back into");
+  Allocation landing;
+  try {
+    landing = memory_->allocate(std::min<uint64_t>(kLandingBytes, out.size()), Residency::kHostRead,
+                                Purpose::kStaging, "a buffer to read back into");
+  } catch (const Error&) {
+    if (from.host() == nullptr) throw;
+    std::memcpy(out.data(), from.host() + offset, out.size());  // slowly, then
+    return;
+  }
   for (uint64_t done = 0; done < out.size(); done += kLandingBytes) {
     const uint64_t bytes = std::min<uint64_t>(kLandingBytes, out.size() - done);
     copy(from.buffer(), from.buffer_offset() + offset + done, landing.buffer(), landing.buffer_offset(),
