@@ -146,8 +146,9 @@ TEST(BenchTest, RefusesBeforeAnythingIsPlaced) {
     small.load.memory_limit = uint64_t{1} << 30;
     bench(plan::shape_named("llama-3.1-405b:q8_0"), small);
   });
-  expect_error(ErrorKind::kUnsupported, "IQ1_S",
-               [&] { bench(plan::shape_named("llama-3.1-8b:iq1_s"), options); });
+  plan::ModelShape strange = plan::shape_named("smollm2-135m:q4_1");
+  strange.tensors[0].format = {"IQ9_Z", 0.5, std::nullopt};
+  expect_error(ErrorKind::kUnsupported, "IQ9_Z", [&] { bench(strange, options); });
   BenchOptions none = options;
   none.prompts = {0};
   none.decodes = {};
