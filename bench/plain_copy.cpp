@@ -27,6 +27,7 @@ void copy(const std::string& path, const std::string& choice) {
   const vulkan::Instance instance;
   vulkan::Device device(instance, instance.choose(choice));
   std::vector<vulkan::Allocation> memory;
+  const auto asked = std::chrono::steady_clock::now();
   for (uint64_t at = 0; at < file.size(); at += kChunkBytes) {
     memory.push_back(device.memory().allocate(std::min(kChunkBytes, file.size() - at),
                                               vulkan::Residency::kDevice, vulkan::Purpose::kWeights, path));
@@ -36,6 +37,7 @@ void copy(const std::string& path, const std::string& choice) {
                 "the host cannot write into this device's memory: nothing to compare with");
   }
   const auto start = std::chrono::steady_clock::now();
+  fmt::print("{:.2f} s to allocate; ", std::chrono::duration<double>(start - asked).count());
   std::atomic<uint64_t> next = 0;
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1U, 16U); ++i) {

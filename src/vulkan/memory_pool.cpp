@@ -83,7 +83,12 @@ std::vector<MemoryPool::Place> MemoryPool::weight_places(uint32_t type_bits) con
   std::vector<Place> places;
   for (const plan::UsableHeap& heap :
        plan::usable_heaps(budget_.topology(), type_bits, allow_host_visible_)) {
-    places.push_back({heap.type, heap.heap, heap.reach == plan::Reach::kNear});
+    places.push_back({heap.type, heap.heap, heap.reach == plan::Reach::kNear, std::nullopt});
+    if (!budget_.topology().types[heap.type].host_visible) continue;
+    for (const plan::UsableHeap& other : plan::usable_heaps(budget_.topology(), type_bits, false)) {
+      const bool hidden = other.heap == heap.heap && !budget_.topology().types[other.type].host_visible;
+      if (hidden) places.back().hidden = other.type;
+    }
   }
   return places;
 }
@@ -98,7 +103,7 @@ std::vector<MemoryPool::Place> MemoryPool::host_places(uint32_t type_bits, bool 
     // memory.
     const bool wants_local = !cached && !staging;
     const int score = (type.host_cached == cached ? 1 : 0) + (type.device_local == wants_local ? 2 : 0);
-    scored.push_back({score, {i, type.heap, budget_.near(type.heap)}});
+    scored.push_back({score, {i, type.heap, budget_.near(type.heap), std::nullopt}});
   }
   std::stable_sort(scored.begin(), scored.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -248,6 +253,8 @@ Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose 
       // Memory that there is no window left to see through is still memory.
       if (chunk == nullptr && refusal == VK_ERROR_MEMORY_MAP_FAILED && residency == Residency::kDevice)
         chunk = Chunk::create(device_, place.type, size, false, refusal);
+      if (chunk == nullptr && place.hidden)
+        chunk = Chunk::create(device_, *place.hidden, size, false, refusal);
       if (chunk != nullptr) {
         taken_[place.heap] += size;
         const std::optional<uint64_t> offset = chunk->take(bytes);

@@ -119,6 +119,8 @@ class MemoryPool {
     uint32_t type;
     uint32_t heap;
     bool near;
+    std::optional<uint32_t>
+        hidden;  ///< of a host-visible type: one of the same heap that the host does not see
   };
   struct Held {
     std::unique_ptr<Chunk> chunk;
