@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "memory/first_local_heap.hpp"
 #include "plan/usable_heaps.hpp"
 #include "simulated/every_row.hpp"
 #include "simulated/plain_device.hpp"
@@ -21,17 +22,6 @@ uint64_t sum(const plan::Topology& topology) {
   uint64_t bytes = 0;
   for (const plan::Heap& heap : topology.heaps) bytes += heap.bytes;
   return bytes;
-}
-
-/// The first type in the first device-local heap.
-uint32_t first_local_type(const plan::Topology& topology) {
-  for (uint32_t heap = 0; heap < topology.heaps.size(); ++heap) {
-    if (!topology.heaps[heap].device_local) continue;
-    for (uint32_t type = 0; type < topology.types.size(); ++type) {
-      if (topology.types[type].heap == heap) return type;
-    }
-  }
-  return 0;
 }
 
 TEST_P(FillOneHeap, StopsBeforeTheDeviceDoes) {
