@@ -34,6 +34,18 @@ uint32_t buffer_types(VkDevice device) {
   return requirements.memoryTypeBits;
 }
 
+/// Whether buffers of ours can lie in imported host memory.
+bool imports_buffers(VkPhysicalDevice device) {
+  const VkBufferCreateInfo buffer = buffer_info(kChunkAlignment);
+  VkPhysicalDeviceExternalBufferInfo info{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO};
+  info.usage = buffer.usage;
+  info.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
+  VkExternalBufferProperties properties{VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
+  vkGetPhysicalDeviceExternalBufferProperties(device, &info, &properties);
+  const VkExternalMemoryFeatureFlags features = properties.externalMemoryProperties.externalMemoryFeatures;
+  return (features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0;
+}
+
 size_t index_of(Purpose purpose) {
   return static_cast<size_t>(purpose);
 }
@@ -184,10 +196,12 @@ MemoryPool::Room MemoryPool::room() const {
   const MemoryBudget::Room room = budget_.room(taken_);
   Room total;
   total.near = near_room(room);
-  total.all = total.near;
+  uint64_t far = 0;
   for (const Place& place : places_[static_cast<size_t>(Residency::kDevice)]) {
-    if (!place.near) total.all += std::min(room.heap[place.heap], UINT64_MAX - total.all);
+    if (!place.near) far += std::min(room.heap[place.heap], UINT64_MAX - far);
   }
+  far = std::min(far, room.host);  // however many heaps show it
+  total.all = total.near + std::min(far, UINT64_MAX - total.near);
   return total;
 }
 
@@ -325,6 +339,10 @@ std::optional<Allocation> MemoryPool::import(std::span<std::byte> memory, Purpos
   if (limit_ > 0 && budget_.topology().unified() && near_room(budget_.room(taken_)) < memory.size()) {
     refusal = fmt::format("the memory limit of {} leaves no room for {}", size_text(limit_),
                           size_text(memory.size()));
+    return std::nullopt;
+  }
+  if (!imports_buffers(physical_.handle)) {
+    refusal = fmt::format("{} imports no memory for buffers", physical_.info.name);
     return std::nullopt;
   }
   VkResult result = VK_SUCCESS;
