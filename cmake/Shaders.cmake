@@ -37,14 +37,15 @@ if(CALDERA_WARNINGS_AS_ERRORS)
   set(GLSLC_ERRORS -Werror)
 endif()
 
-# caldera_shader(LIST SOURCE NAME [DEFINES...]): compiles SOURCE as NAME and appends NAME to LIST.
+# caldera_shader(LIST SOURCE NAME [DEFINES...]): compiles SOURCE as NAME and appends NAME to LIST. SOURCE may include
+# the folder's *.glsl, and the files that CALDERA_SHADER_TABLES lists.
 function(caldera_shader list source name)
   set(output ${CMAKE_CURRENT_BINARY_DIR}/spirv/${name}.inc)
   file(GLOB_RECURSE includes CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.glsl)
   add_custom_command(
     OUTPUT ${output}
     COMMAND ${GLSLC} -O --target-env=vulkan1.3 ${GLSLC_ERRORS} ${ARGN} -mfmt=num ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${output}
-    DEPENDS ${source} ${includes}
+    DEPENDS ${source} ${includes} ${CALDERA_SHADER_TABLES}
     COMMENT "Compiling kernel ${name}")
   set(${list} ${${list}} ${name} PARENT_SCOPE)
 endfunction()

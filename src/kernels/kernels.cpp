@@ -9,6 +9,7 @@
 #include "caldera/error.hpp"
 #include "kernels/shaders.hpp"
 #include "kernels/state.hpp"
+#include "quant/codebook.hpp"
 #include "quant/file_layout.hpp"
 
 namespace caldera::kernels {
@@ -47,7 +48,8 @@ constexpr uint32_t kMaxGroups = 65535;
 
 }  // namespace
 
-Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines) : pipelines_(pipelines) {
+Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
+    : device_(device), pipelines_(pipelines) {
   const vulkan::PhysicalDevice& physical = device.physical();
   software_ = physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   subgroup_ = physical.info.subgroup_size;
@@ -70,6 +72,19 @@ uint32_t Kernels::subgroups(uint32_t most) const {
   return std::clamp(max_threads_ / subgroup_, 1U, most);
 }
 
+uint64_t Kernels::grid(quant::Format format) {
+  const quant::Grid words = quant::grid_of(format);
+  if (words.empty()) return 0;
+  vulkan::Allocation& memory = grids_[words.data()];
+  if (!memory) {
+    memory = device_.memory().allocate(words.size_bytes(), vulkan::Residency::kDevice,
+                                       vulkan::Purpose::kWeights, "a table of the kernels");
+    device_.upload(memory, 0, std::as_bytes(words));
+    device_.end_uploads();
+  }
+  return memory.address();
+}
+
 const vulkan::Pipeline& Kernels::pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants) {
   return pipelines_.get(shader, constants, subgroup_);
 }
@@ -85,11 +100,12 @@ uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
 void Kernels::record(const Target& target, const Embed& op) {
   check_alignment(*op.table);
   struct {
-    uint64_t table, x, batch;
+    uint64_t table, x, batch, grid;
     uint32_t columns, first_row, rows, row_bytes, plane1, plane2, plane3;
   } c{};
   c.x = op.x.address;
   c.batch = target.batch;
+  c.grid = grid(op.table->format);
   c.columns = op.table->columns;
   c.row_bytes = op.table->layout.row_bytes;
   c.plane1 = op.table->layout.plane[1];
@@ -145,13 +161,14 @@ Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
 
 void Kernels::record(const Target& target, const Product& op) {
   struct {
-    uint64_t weights, x, result, bias, batch;
+    uint64_t weights, x, result, bias, batch, grid;
     uint32_t columns, rows, row_bytes, plane1, plane2, plane3, x_stride, out_stride;
   } c{};
   const Matrix& matrix = *op.weights;
   check_alignment(matrix);
   c.x = op.x.address;
   c.batch = target.batch;
+  c.grid = grid(matrix.format);
   c.columns = matrix.columns;
   c.row_bytes = matrix.layout.row_bytes;
   c.plane1 = matrix.layout.plane[1];

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "kernels/shaders.hpp"
@@ -134,7 +135,7 @@ inline constexpr uint32_t kMaxSplits = 64;
 /// Columns up to which products read the weights once for all of them.
 inline constexpr uint32_t kMaxVectorColumns = 8;
 
-/// Dispatches operations on one device.
+/// Dispatches operations on one device. Outlives the recordings that it made: they read its tables.
 class Kernels {
  public:
   /// Errors: kDevice when the device's subgroups are too wide.
@@ -177,13 +178,18 @@ class Kernels {
   ProductShape product_shape(uint32_t columns) const;
   /// How many subgroups make a workgroup: `most`, or fewer where the device's workgroups are smaller.
   uint32_t subgroups(uint32_t most) const;
+  /// The address of the table of a format's grid (quant/codebook.hpp), taken to the device when it is first
+  /// asked for; 0 for formats without.
+  uint64_t grid(quant::Format format);
   const vulkan::Pipeline& pipeline(const vulkan::Shader& shader, std::vector<uint32_t> constants);
 
+  vulkan::Device& device_;
   vulkan::PipelineStore& pipelines_;
-  bool software_;         ///< Mesa's software device or another CPU
-  uint32_t subgroup_;     ///< lanes
-  uint32_t max_threads_;  ///< in a workgroup, a power of two
-  uint32_t max_groups_;   ///< in one dimension of a dispatch
+  std::map<const uint32_t*, vulkan::Allocation> grids_;  ///< by their words on the host
+  bool software_;                                        ///< Mesa's software device or another CPU
+  uint32_t subgroup_;                                    ///< lanes
+  uint32_t max_threads_;                                 ///< in a workgroup, a power of two
+  uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
 };
 

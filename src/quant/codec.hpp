@@ -64,5 +64,9 @@ extern const Codec kQ4_0Codec, kQ4_1Codec, kQ5_0Codec, kQ5_1Codec, kQ8_0Codec;
 // k_min.cpp and k_symmetric.cpp
 extern const Codec kQ2_KCodec, kQ4_KCodec, kQ5_KCodec;
 extern const Codec kQ3_KCodec, kQ6_KCodec;
+// nonlinear.cpp, ternary.cpp and signed_grid.cpp
+extern const Codec kIQ4_NLCodec, kIQ4_XSCodec, kMXFP4Codec;
+extern const Codec kIQ1_SCodec, kIQ1_MCodec;
+extern const Codec kIQ2_XXSCodec;
 
 }  // namespace caldera::quant

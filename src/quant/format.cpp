@@ -24,6 +24,12 @@ constexpr Field kQ3_KFields[] = {{"hmask", 32}, {"qs", 64}, {"scales", 12}, {"d"
 constexpr Field kQ4_KFields[] = {{"d", 2}, {"dmin", 2}, {"scales", 12}, {"qs", 128}};
 constexpr Field kQ5_KFields[] = {{"d", 2}, {"dmin", 2}, {"scales", 12}, {"qh", 32}, {"qs", 128}};
 constexpr Field kQ6_KFields[] = {{"ql", 128}, {"qh", 64}, {"scales", 16}, {"d", 2}};
+constexpr Field kIQ2_XXSFields[] = {{"d", 2}, {"qs", 64}};
+constexpr Field kIQ1_SFields[] = {{"d", 2}, {"qs", 32}, {"qh", 16}};
+constexpr Field kIQ1_MFields[] = {{"qs", 32}, {"qh", 16}, {"scales", 8}};
+constexpr Field kIQ4_NLFields[] = {{"d", 2}, {"qs", 16}};
+constexpr Field kIQ4_XSFields[] = {{"d", 2}, {"scales_h", 2}, {"scales_l", 4}, {"qs", 128}};
+constexpr Field kMXFP4Fields[] = {{"e", 1}, {"qs", 16}};
 
 constexpr FormatInfo kFormats[] = {
     {Format::kF32, "F32", 1, 4, kF32Fields, &kF32Codec},
@@ -39,6 +45,12 @@ constexpr FormatInfo kFormats[] = {
     {Format::kQ4_K, "Q4_K", 256, 144, kQ4_KFields, &kQ4_KCodec},
     {Format::kQ5_K, "Q5_K", 256, 176, kQ5_KFields, &kQ5_KCodec},
     {Format::kQ6_K, "Q6_K", 256, 210, kQ6_KFields, &kQ6_KCodec},
+    {Format::kIQ1_S, "IQ1_S", 256, 50, kIQ1_SFields, &kIQ1_SCodec},
+    {Format::kIQ1_M, "IQ1_M", 256, 56, kIQ1_MFields, &kIQ1_MCodec},
+    {Format::kIQ2_XXS, "IQ2_XXS", 256, 66, kIQ2_XXSFields, &kIQ2_XXSCodec},
+    {Format::kIQ4_NL, "IQ4_NL", 32, 18, kIQ4_NLFields, &kIQ4_NLCodec},
+    {Format::kIQ4_XS, "IQ4_XS", 256, 136, kIQ4_XSFields, &kIQ4_XSCodec},
+    {Format::kMXFP4, "MXFP4", 32, 17, kMXFP4Fields, &kMXFP4Codec},
 };
 
 consteval bool fields_fill_blocks() {

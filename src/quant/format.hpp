@@ -24,7 +24,13 @@ enum class Format : uint32_t {
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ2_XXS = 16,
+  kIQ1_S = 19,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
+  kIQ1_M = 29,
   kBF16 = 30,
+  kMXFP4 = 39,
 };
 
 /// One field of a block, in the order of the file: its bytes lie together in every block.

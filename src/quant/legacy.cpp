@@ -3,6 +3,7 @@
 // Weight i < 16 is the low nibble of qs[i], weight i + 16 its high nibble; bit i of qh is weight i's fifth
 // bit.
 #include "quant/codec.hpp"
+#include "quant/codes4.hpp"
 #include "quant/scale.hpp"
 
 namespace caldera::quant {
@@ -10,17 +11,7 @@ namespace {
 
 constexpr size_t kBlock = 32;
 
-/// The fields that hold codes of 4 or 5 bits, and how to reach weight i's.
-struct Codes4 {
-  static constexpr unsigned kBits = 4;
-  static constexpr int kMax = 15;
-  uint8_t qs[16];
-  int get(size_t i) const { return qs[i % 16] >> (i / 16 * 4) & 15; }
-  uint64_t get_eight(size_t p) const { return load_eight(qs + p % 2 * 8) >> (p / 2 * 4) & eight_times(15); }
-  void clear() { std::fill_n(qs, 16, uint8_t{0}); }
-  void put(size_t i, int code) { qs[i % 16] |= static_cast<uint8_t>(code << (i / 16 * 4)); }
-};
-
+/// As Codes4, with a fifth bit of weight i in bit i of qh.
 struct Codes5 {
   static constexpr unsigned kBits = 5;
   static constexpr int kMax = 31;

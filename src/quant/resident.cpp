@@ -52,6 +52,13 @@ constexpr PlaneTable kPlanes[] = {
     {Format::kQ5_K, {codes(4, 256), codes(1, 256), pairs()}},  // scale and minimum
     // scales, a byte a group; d
     {Format::kQ6_K, {codes(4, 256), codes(2, 256), field(192, 16), field(208, 2)}},
+    // low bits of the indices; their high bits, scales and signs of delta; d (in IQ1_M among the scales)
+    {Format::kIQ1_S, {field(2, 32), field(34, 16), field(0, 2)}},
+    {Format::kIQ1_M, {field(0, 32), field(32, 16), field(48, 8)}},
+    {Format::kIQ2_XXS, {field(2, 64), field(0, 2)}},  // indices, and signs with scales; d
+    {Format::kIQ4_NL, {codes(4, 32), field(0, 2)}},   // d
+    {Format::kIQ4_XS, {codes(4, 256), field(0, 8)}},  // d and scales
+    {Format::kMXFP4, {codes(4, 32), field(0, 1)}},    // e
 };
 
 const PlaneTable& planes_of(Format format) {
@@ -69,12 +76,20 @@ void copy_fields(const std::byte* source, size_t blocks, size_t block_bytes, std
 /// Copies `bytes` bytes of every block; the compiler must know the number, or each copy is a call.
 void pack_field(const std::byte* source, size_t blocks, size_t block_bytes, size_t bytes, std::byte* out) {
   switch (bytes) {
+    case 1:
+      return copy_fields<1>(source, blocks, block_bytes, out);
     case 2:
       return copy_fields<2>(source, blocks, block_bytes, out);
     case 4:
       return copy_fields<4>(source, blocks, block_bytes, out);
+    case 8:
+      return copy_fields<8>(source, blocks, block_bytes, out);
     case 16:
       return copy_fields<16>(source, blocks, block_bytes, out);
+    case 32:
+      return copy_fields<32>(source, blocks, block_bytes, out);
+    case 64:
+      return copy_fields<64>(source, blocks, block_bytes, out);
     default:
       throw Error(ErrorKind::kInternal, fmt::format("fields of {} bytes cannot be packed", bytes));
   }

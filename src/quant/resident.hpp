@@ -12,7 +12,10 @@
 //
 // A code of 5 bits is a nibble and one bit above it, of 6 a nibble and two, of 3 two bits and one. Signed
 // codes are stored with their middle added, so that weight = scale * code + offset in every format, one scale
-// and one offset for each group of 16.
+// and one offset for each group of 16. Where codes index a table of 16 values they are nibbles too.
+//
+// Formats whose weights are entries of a grid have planes of the file's fields instead, one field after the
+// other: units of 4 or 8 bytes, aligned to their size, name the entries of 32 weights.
 #pragma once
 
 #include <array>

@@ -83,9 +83,9 @@ inline std::string small_gguf() {
   raw.array("b.floats", ValueType::kFloat32, 0);
   raw.tensor("first", {32, 2}, 2, 0);      // Q4_0: 36 bytes
   raw.tensor("second", {3, 1, 2}, 0, 64);  // F32: 24 bytes
-  raw.tensor("third", {256}, 19, 96);      // IQ1_S, which Caldera cannot compute with: 50 bytes
+  raw.tensor("third", {256}, 17, 96);      // IQ2_XS, which Caldera cannot compute with: 74 bytes
   raw.align();
-  for (size_t i = 0; i < 96 + 50; ++i) raw.number(static_cast<uint8_t>(i));
+  for (size_t i = 0; i < 96 + 74; ++i) raw.number(static_cast<uint8_t>(i));
   return raw.bytes();
 }
 

@@ -20,16 +20,36 @@ namespace {
 /// sub-blocks' scales makes it.
 double tolerance(Format format) {
   const std::map<Format, double> kTolerance = {
-      {Format::kF32, 0},         {Format::kF16, 0x1p-11},    {Format::kBF16, 0x1p-8},
-      {Format::kQ4_0, 1.0 / 8},  {Format::kQ4_1, 1.0 / 15},  {Format::kQ5_0, 1.0 / 16},
-      {Format::kQ5_1, 1.0 / 31}, {Format::kQ8_0, 1.0 / 254}, {Format::kQ2_K, 0.37},
-      {Format::kQ3_K, 0.26},     {Format::kQ4_K, 0.07},      {Format::kQ5_K, 0.034},
+      {Format::kF32, 0},
+      {Format::kF16, 0x1p-11},
+      {Format::kBF16, 0x1p-8},
+      {Format::kQ4_0, 1.0 / 8},
+      {Format::kQ4_1, 1.0 / 15},
+      {Format::kQ5_0, 1.0 / 16},
+      {Format::kQ5_1, 1.0 / 31},
+      {Format::kQ8_0, 1.0 / 254},
+      {Format::kQ2_K, 0.37},
+      {Format::kQ3_K, 0.26},
+      {Format::kQ4_K, 0.07},
+      {Format::kQ5_K, 0.034},
       {Format::kQ6_K, 0.032},
+      // From 113 to 127; the gap from 8 to 12, for a largest weight of 10
+      {Format::kIQ4_NL, 0.111},
+      {Format::kIQ4_XS, 0.115},
+      {Format::kMXFP4, 0.2},
+      // Vectors that are no entry, and signs that cannot be had: what is seen, and a little
+      {Format::kIQ1_S, 1.3},
+      {Format::kIQ1_M, 1.4},
+      {Format::kIQ2_XXS, 1.2},
   };
   // f16 scales are rounded up, by 2^-10 at most or to the next subnormal.
   return kTolerance.at(format) * (1 + 0x1p-9);
 }
-constexpr double kLeastStep = 0x1p-23;
+
+/// What the next subnormal scale makes of that: a weight is half a step, or half a gap of the table, away.
+double least_step(Format format) {
+  return format == Format::kIQ4_NL || format == Format::kIQ4_XS ? 7 * 0x1p-23 : 0x1p-23;
+}
 
 std::vector<double> round_trip(Format format, const std::vector<float>& weights) {
   std::vector<std::byte> bytes(bytes_for(format, weights.size()));
@@ -49,8 +69,9 @@ class Encode : public ::testing::TestWithParam<FormatInfo> {
       for (size_t i = start; i < start + block; ++i)
         largest = std::max(largest, std::abs(double{weights[i]}));
       for (size_t i = start; i < start + block; ++i) {
-        const double allowed =
-            GetParam().format == Format::kF32 ? 0.0 : tolerance(GetParam().format) * largest + kLeastStep;
+        const double allowed = GetParam().format == Format::kF32
+                                   ? 0.0
+                                   : tolerance(GetParam().format) * largest + least_step(GetParam().format);
         ASSERT_LE(std::abs(decoded[i] - double{weights[i]}), allowed)
             << what << ": weight " << i << " is " << weights[i] << " and came back as " << decoded[i];
       }
@@ -89,6 +110,26 @@ TEST_P(Encode, ZerosStayZero) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, Encode, every_format(), format_name);
+
+// A grid bounds single weights badly; what it is for is a small error on the whole.
+TEST(EncodeGrids, KeepMostOfNormalWeights) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 0.02F);
+  std::vector<float> weights(size_t{256} * 64);
+  for (float& weight : weights) weight = normal(random);
+  const std::map<Format, double> kError = {
+      {Format::kIQ1_S, 0.5}, {Format::kIQ1_M, 0.42}, {Format::kIQ2_XXS, 0.2}};
+  for (const auto& [format, most] : kError) {
+    const std::vector<double> decoded = round_trip(format, weights);
+    double error = 0;
+    double squares = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      error += std::pow(decoded[i] - double{weights[i]}, 2);
+      squares += std::pow(double{weights[i]}, 2);
+    }
+    EXPECT_LE(error / squares, most) << info(format).name;
+  }
+}
 
 TEST(EncodePlain, KeepsWhatTheFormatHolds) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();

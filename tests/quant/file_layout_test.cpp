@@ -38,6 +38,9 @@ TEST(FileAlignmentTest, IsWhatTheBlocksAllow) {
   EXPECT_EQ(file_alignment(Format::kQ5_1), 8U);
   EXPECT_EQ(file_alignment(Format::kQ4_K), 16U);
   EXPECT_EQ(file_alignment(Format::kF16), 16U);
+  EXPECT_EQ(file_alignment(Format::kIQ1_S), 2U);
+  EXPECT_EQ(file_alignment(Format::kIQ1_M), 8U);
+  EXPECT_EQ(file_alignment(Format::kMXFP4), 1U);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "caldera/error.hpp"
+#include "quant/codebook.hpp"
 #include "quant/each_format.hpp"
 #include "quant/half.hpp"
 
@@ -62,6 +63,45 @@ class Row {
   const RowLayout& layout_;
 };
 
+constexpr double kIq4[16] = {
+#include "quant/codebooks/iq4_values.inc"
+};
+constexpr double kMxfp4[16] = {
+#include "quant/codebooks/mxfp4_values.inc"
+};
+
+/// A weight of IQ1_S or IQ1_M before its scale: an element of a grid's entry, moved by an eighth.
+double moved(uint32_t index, size_t i, bool down) {
+  return grid_code(grid_codes(kIq1Grid, index), i % 8) - 1 + (down ? -0.125 : 0.125);
+}
+
+/// Weight `i` of a row in one of the formats whose weights are entries of a grid.
+double grid_weight(Format format, const Row& row, size_t i) {
+  const size_t unit = i / 32;
+  const size_t block = i / 256;
+  const uint32_t eight = i % 32 / 8;
+  if (format == Format::kIQ1_S) {
+    const uint32_t high = row.load<uint16_t>(1, unit);
+    const uint32_t index = row.byte(0, i / 8) | (high >> (3 * eight) & 7) << 8;
+    return row.half(2, block) * (2 * (high >> 12 & 7) + 1) * moved(index, i, high >> 15 != 0);
+  }
+  if (format == Format::kIQ1_M) {
+    const uint32_t high = row.byte(1, i / 16) >> (4 * (eight % 2)) & 15;
+    uint32_t d = 0;
+    for (size_t k = 0; k < 4; ++k) d |= (row.load<uint16_t>(2, 4 * block + k) & 0xF000U) >> 12 << (4 * k);
+    const uint32_t scale = row.load<uint16_t>(2, i / 64) >> (3 * (i / 16 % 4)) & 7;
+    return double{float_from_f16(static_cast<uint16_t>(d))} * (2 * scale + 1) *
+           moved(row.byte(0, i / 8) | (high & 7) << 8, i, (high & 8) != 0);
+  }
+  const uint32_t word = row.word(0, 2 * unit + 1);
+  const uint32_t seven = word >> (7 * eight) & 127;
+  const uint32_t signs = seven | (std::popcount(seven) % 2 != 0 ? 128U : 0U);
+  const int code = grid_code(grid_codes(kIq2XxsGrid, row.byte(0, 8 * unit + eight)), i % 8);
+  const double magnitude = std::array{8, 25, 43}[static_cast<size_t>(code)];
+  return row.half(1, block) * (2 * (word >> 28) + 1) / 8 *
+         ((signs >> (i % 8) & 1) != 0 ? -magnitude : magnitude);
+}
+
 /// Weight `i` of a row: scale * code + offset, with the formulas of each format's glsl file written out.
 double weight(Format format, const Row& row, size_t i) {
   const size_t unit = i / 32;
@@ -104,6 +144,19 @@ double weight(Format format, const Row& row, size_t i) {
     case Format::kQ6_K:
       return row.half(3, block) * static_cast<int8_t>(row.byte(2, group)) *
              ((row.codes(0, 4, i) | row.codes(1, 2, i) << 4) - 32.0);
+    case Format::kIQ1_S:
+    case Format::kIQ1_M:
+    case Format::kIQ2_XXS:
+      return grid_weight(format, row, i);
+    case Format::kIQ4_NL:
+      return row.half(1, unit) * kIq4[row.codes(0, 4, i)];
+    case Format::kIQ4_XS: {
+      const uint32_t low = row.byte(1, 8 * block + 4 + unit_of_block / 2) >> (4 * (unit_of_block % 2)) & 15;
+      const uint32_t high = row.load<uint16_t>(1, 4 * block + 1) >> (2 * unit_of_block) & 3;
+      return row.half(1, 4 * block) * ((low | high << 4) - 32.0) * kIq4[row.codes(0, 4, i)];
+    }
+    case Format::kMXFP4:
+      return std::ldexp(kMxfp4[row.codes(0, 4, i)], static_cast<int>(row.byte(1, unit)) - 128);
   }
   return NAN;
 }
@@ -126,6 +179,8 @@ std::vector<std::byte> random_rows(const FormatInfo& row, uint64_t elements, uin
       if (field.name[0] == 'd' || field.name == "m") bytes[at + 1] &= std::byte{0xBF};
       at += field.bytes;
     }
+    // There d is in four pieces, and this bit of it in the last byte.
+    if (row.format == Format::kIQ1_M) bytes[block + 55] &= std::byte{0xBF};
   }
   return bytes;
 }

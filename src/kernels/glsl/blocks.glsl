@@ -1,5 +1,5 @@
 // Reading blocks as a GGUF file holds them: the block's fields one after the other, and no padding between blocks.
-// Blocks of 18, 22, 34, 110 and 210 bytes begin on any even address, and loads of 16 bits are optional in Vulkan, so
+// Blocks of 18, 22, 34, 110 and 210 bytes begin on any even address, those of 17 on any, and loads of 16 bits are optional in Vulkan, so
 // their fields are put together from words. Nothing is loaded beyond the words that a field lies in: behind the last
 // tensor the mapping may end.
 
@@ -8,6 +8,9 @@ uint word_around(uint64_t address) { return Words(address & ~uint64_t(3)).v[0]; 
 
 /// The f16 at an even address.
 float even_half(uint64_t address) { return unpackHalf2x16(word_around(address) >> (8 * (uint(address) & 2))).x; }
+
+/// The 16 bits at an even address.
+uint even_short(uint64_t address) { return word_around(address) >> (8 * (uint(address) & 2)) & 0xFFFFu; }
 
 /// The byte at an address.
 uint byte_of_block(uint64_t address) { return word_around(address) >> (8 * (uint(address) & 3)) & 0xFFu; }
@@ -30,6 +33,14 @@ uvec4 even_words4(uint64_t address) {
   const uvec4 low = words4(address & ~uint64_t(3));
   const uvec4 high = uvec4(low.yzw, word_around(address + 14));
   return (uint(address) & 2) == 0 ? low : low >> 16 | high << 16;
+}
+
+/// 16 bytes at any address.
+uvec4 any_words4(uint64_t address) {
+  const uvec4 low = words4(address & ~uint64_t(3));
+  const uvec4 high = uvec4(low.yzw, word_around(address + 15));
+  const uint shift = 8 * (uint(address) & 3);
+  return shift == 0 ? low : low >> shift | high << (32 - shift);
 }
 
 /// Field `index` of 4, 2 or 1 bits in each of 16 bytes: the codes of a group.

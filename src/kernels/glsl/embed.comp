@@ -2,19 +2,20 @@
 // Embedding: out[t] = table row of token t, for the tokens whose rows lie in this part of the table.
 // Groups: (tokens). table (rows, columns) in FORMAT; out (tokens, columns) f32.
 #include "common.glsl"
-#include "weights.glsl"
 layout(local_size_x_id = 0) in;
 
 layout(push_constant) uniform Constants {
   uint64_t table;
   WriteFloats4 x;
   Batch batch;
+  uint64_t grid;  // for formats of grids: the table of entries
   uint columns;
   uint first_row;
   uint rows;
   uint row_bytes;
   uint plane1, plane2, plane3;
 };
+#include "weights.glsl"
 
 void main() {
   const uint t = gl_WorkGroupID.x;

@@ -4,7 +4,6 @@
 // weights (rows, columns) in FORMAT; x (c, x_stride) f32; out (c, out_stride) f32; bias (rows) f32.
 // Groups: (rows / (ROWS * subgroups in a workgroup), vectors / COLS).
 #include "common.glsl"
-#include "weights.glsl"
 #include "epilogue.glsl"
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint SUBGROUP = 8;
@@ -20,6 +19,7 @@ layout(push_constant) uniform Constants {
   WriteFloats result;
   Floats bias;
   Batch batch;
+  uint64_t grid;  // for formats of grids: the table of entries
   uint columns;
   uint rows;
   uint row_bytes;
@@ -27,6 +27,7 @@ layout(push_constant) uniform Constants {
   uint x_stride;
   uint out_stride;
 };
+#include "weights.glsl"
 
 void main() {
   const uint count = column_count(batch, COUNT);

@@ -24,6 +24,9 @@ float half_at(uint64_t plane, uint index) {
   return (index & 1) == 0 ? pair.x : pair.y;
 }
 
+/// Element `index` of a plane of 16 bits.
+uint short_at(uint64_t plane, uint index) { return Words(plane).v[index >> 1] >> (16 * (index & 1)) & 0xFFFFu; }
+
 /// Element `index` of a plane of bytes.
 uint byte_of_plane(uint64_t plane, uint index) { return Words(plane).v[index >> 2] >> (8 * (index & 3)) & 0xFFu; }
 

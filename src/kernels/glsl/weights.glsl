@@ -2,7 +2,7 @@
 // groups of 16. Each format's file gives
 //   void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale)
 // with weight = scale.x * q + scale.y. `row` is the row's address, `planes` the offsets of planes 1 to 3 (unused for
-// blocks). The layouts of blocks are those of quant/legacy.cpp, k_min.cpp and k_symmetric.cpp.
+// blocks). The includer has `grid`, the address of the table of entries of formats that have one. The layouts of blocks are those of src/quant: the comments of its codecs.
 const uint kGroup = 16;
 
 /// The float of byte `i` (a constant) of a word.
@@ -46,4 +46,16 @@ void expand_codes(uvec4 codes, out float q[16]) {
 #include "formats/q5_k.glsl"
 #elif defined(FORMAT_Q6_K)
 #include "formats/q6_k.glsl"
+#elif defined(FORMAT_IQ1_S)
+#include "formats/iq1_s.glsl"
+#elif defined(FORMAT_IQ1_M)
+#include "formats/iq1_m.glsl"
+#elif defined(FORMAT_IQ2_XXS)
+#include "formats/iq2_xxs.glsl"
+#elif defined(FORMAT_IQ4_NL)
+#include "formats/iq4_nl.glsl"
+#elif defined(FORMAT_IQ4_XS)
+#include "formats/iq4_xs.glsl"
+#elif defined(FORMAT_MXFP4)
+#include "formats/mxfp4.glsl"
 #endif

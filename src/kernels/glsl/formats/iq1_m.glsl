@@ -1,0 +1,34 @@
+// IQ1_M: weight = d (2 scale + 1) (code - 1 + delta); a scale of 3 bits for each group, delta for each 8.
+#include "ternary.glsl"
+
+/// `low`: the low bits of the group's two indices; `high`: for each their upper bits and a sign; `scales`: the 8 bytes
+/// of scales and, in their words' upper nibbles, d.
+void expand_group(uint low, uint high, uint group, uvec2 scales, out float q[16], out vec2 scale) {
+  expand_codes(ternary_codes(low, (high & 0x07) << 8, (high & 0x70) << 4), q);
+  const uint four = ((group & 8) == 0 ? scales.x : scales.y) >> (4 * (group & 4));
+  const uint d = (scales.x >> 12 & 0xFu) | (scales.x >> 24 & 0xF0u) | (scales.y >> 4 & 0xF00u) |
+                 (scales.y >> 16 & 0xF000u);
+  const float step = unpackHalf2x16(d).x * float((four >> (3 * (group & 3)) & 7) * 2 + 1);
+  // A group has one offset: the first delta. Where the second is another, its codes are moved.
+  const float first = (high & 0x08) == 0 ? 0.125 : -0.125;
+  const float second = (high & 0x80) == 0 ? 0.125 : -0.125;
+  [[unroll]] for (uint i = 8; i < 16; ++i) q[i] += second - first;
+  scale = step * vec2(1, first - 1);
+}
+
+#ifdef FILE_LAYOUT
+// A block of 256 weights: low bits of the indices; upper bits and signs; scales and d.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  const uint64_t block = row + (group >> 4) * 56;
+  const uint low = even_short(block + 2 * (group & 15));
+  const uint high = byte_of_block(block + 32 + (group & 15));
+  expand_group(low, high, group, unpackUint2x32(Words64(block).v[6]), q, scale);
+}
+#else
+// Planes: low bits, two bytes a group; upper bits and signs, a byte a group; scales and d for each 256.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  const uint low = short_at(row, group);
+  const uint high = byte_of_plane(row + planes.x, group);
+  expand_group(low, high, group, unpackUint2x32(Words64(row + planes.y).v[group >> 4]), q, scale);
+}
+#endif

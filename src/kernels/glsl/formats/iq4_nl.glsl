@@ -1,0 +1,20 @@
+// IQ4_NL: weight = d value.
+const int kValues[16] = int[](
+#include "quant/codebooks/iq4_values.inc"
+);
+#include "values.glsl"
+
+#ifdef FILE_LAYOUT
+// A block of 32 weights: d, nibbles.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  const uint64_t block = row + (group >> 1) * 18;
+  expand_values(nibbles_of(even_words4(block + 2), group & 1), q);
+  scale = vec2(even_half(block), 0);
+}
+#else
+// Planes: nibbles; d for each unit of 32.
+void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
+  expand_values(nibbles_at(row, group), q);
+  scale = vec2(half_at(row + planes.x, group >> 1), 0);
+}
+#endif
