@@ -5,17 +5,18 @@
 // kind of field for the whole row. All formats share the planes for codes, in units of 32 weights, two groups
 // h = 0, 1 of 16:
 //
-//   nibbles   4 words a unit: the four codes 16h + 4s .. +3 are the bytes of (word[2h + s/2] >> 4 (s%2)) &
-//   0x0F0F0F0F two bits  2 words a unit: they are the bytes of (word[h] >> 2s) & 0x03030303 one bit   1 word
-//   a unit:  they are the bytes of (word >> (4h + s)) & 0x01010101 bytes     8 words a unit: they are the
-//   bytes of word[4h + s]
+//              words a unit   the bytes that are codes 16h + 4s .. +3
+//   nibbles    4              word[2h + s/2] >> 4 (s%2) & 0x0F0F0F0F
+//   two bits   2              word[h] >> 2s & 0x03030303
+//   one bit    1              word >> (4h + s) & 0x01010101
+//   bytes      8              word[4h + s]
 //
 // A code of 5 bits is a nibble and one bit above it, of 6 a nibble and two, of 3 two bits and one. Signed
 // codes are stored with their middle added, so that weight = scale * code + offset in every format, one scale
 // and one offset for each group of 16. Where codes index a table of 16 values they are nibbles too.
 //
-// Formats whose weights are entries of a grid have planes of the file's fields instead, one field after the
-// other: units of 4 or 8 bytes, aligned to their size, name the entries of 32 weights.
+// Formats whose weights are entries of a grid (codebook.hpp) have planes of the file's fields instead:
+// nothing in them is spare, and one aligned load of 4 or 8 bytes names the entries of 32 weights.
 #pragma once
 
 #include <array>

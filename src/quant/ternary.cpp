@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kBlock = 256;
 constexpr size_t kEight = 8;
 constexpr double kDelta = 0.125;
+constexpr double kCovered = 0.88;
 constexpr int kMaxOdd = 15;  // 2 * 7 + 1
 
 template <class Real>
@@ -40,12 +41,13 @@ bool moves_down(const float* source, size_t count) {
   return sum < 0;
 }
 
-/// The steps with which 1 + delta covers each kSub of a block's weights, and the widest of them.
+/// The steps with which 1 + delta covers most of each kSub of a block's weights, and the widest of them. With
+/// all of it, rounding to three values would make the weights longer as a whole.
 template <size_t kSub>
 struct Steps {
   explicit Steps(const float* source) {
     for (size_t s = 0; s < kBlock / kSub; ++s) {
-      needed[s] = std::abs(extreme_of(source + s * kSub, kSub)) / (1 + kDelta);
+      needed[s] = std::abs(extreme_of(source + s * kSub, kSub)) / (1 + kDelta) * kCovered;
       widest = std::max(widest, needed[s]);
     }
   }

@@ -57,6 +57,14 @@ TEST_P(GridTest, OtherVectorsFindTheFirstOfTheNearest) {
   }
 }
 
+TEST(GridOfTest, OnlyFormatsOfGridsHaveOne) {
+  for (const FormatInfo& row : formats()) {
+    const bool expected = row.name == "IQ1_S" || row.name == "IQ1_M" || row.name == "IQ2_XXS";
+    EXPECT_EQ(grid_of(row.format).empty(), !expected) << row.name;
+  }
+  EXPECT_EQ(grid_of(Format::kIQ1_M).size_bytes(), 4096U);
+}
+
 INSTANTIATE_TEST_SUITE_P(, GridTest, ::testing::Values(kIq1Grid, kIq2XxsGrid), [](const auto& test) {
   return test.param.size() == kIq1Grid.size() ? "Iq1" : "Iq2Xxs";
 });

@@ -1,5 +1,6 @@
 // Codes of 4 bits that index a table of 16 values, signed bytes, in four words. The includer has the table, kValues.
-// Words are chosen and shifted, not indexed: the table stays in registers, and compilers differ least in it.
+// Words are chosen and shifted, not indexed: the table stays in registers, and Mesa's software device compiles a matrix
+// product in half of the time that an array takes it.
 uint value_word(int i) {
   return (uint(kValues[i]) & 0xFF) | (uint(kValues[i + 1]) & 0xFF) << 8 | (uint(kValues[i + 2]) & 0xFF) << 16 |
          uint(kValues[i + 3]) << 24;
