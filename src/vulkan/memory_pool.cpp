@@ -18,6 +18,9 @@ constexpr uint64_t kSmallChunk = uint64_t{8} << 20;
 constexpr uint64_t kGrownChunk = uint64_t{512} << 20;
 /// Larger chunks gain nothing, and a refusal of a smaller one leaves less unused.
 constexpr uint64_t kLargeChunk = uint64_t{1} << 30;
+/// Pages of GPUs, and chunks that are worth a whole number of them.
+constexpr uint64_t kLargePage = uint64_t{2} << 20;
+constexpr uint64_t kPagedChunk = uint64_t{128} << 20;
 
 uint64_t align_up(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
@@ -214,7 +217,10 @@ uint64_t MemoryPool::chunk_bytes(uint64_t bytes, uint64_t most, Residency reside
       if (sum + next > cap) break;
       sum += next;
     }
-    return sum;
+    // Large chunks end on a large page: what is left over is room for a vector, and drivers refuse odd ones
+    // sooner.
+    const uint64_t whole = align_up(sum, kLargePage);
+    return sum >= kPagedChunk && whole <= most ? whole : sum;
   }
   uint64_t reserved = 0;
   for (const uint64_t taken : taken_) reserved += taken;
@@ -245,8 +251,8 @@ Allocation MemoryPool::from_chunks(uint64_t bytes, Residency residency, Purpose 
   for (Held& held : chunks_) {
     if (held.imported || held.residency != residency) continue;
     const uint32_t type = held.chunk->type();
-    if (std::none_of(tier.begin(), tier.end(), [&](const Place& place) { return place.type == type; }))
-      continue;
+    const auto is_here = [&](const Place& place) { return place.type == type || place.hidden == type; };
+    if (std::none_of(tier.begin(), tier.end(), is_here)) continue;
     if (const std::optional<uint64_t> offset = held.chunk->take(bytes)) {
       return hand_out(held, *offset, bytes, purpose);
     }

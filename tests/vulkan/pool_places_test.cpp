@@ -54,6 +54,21 @@ TEST_P(PoolPlacesTest, WhatTheDeviceReadsIsNearItAndWhatItCopiesFromIsNot) {
   EXPECT_NE(staging.host(), nullptr);
 }
 
+/// NVIDIA's driver refuses memory that the host sees beyond half of a card's.
+TEST_P(PoolPlacesTest, WhatIsRefusedAsVisibleIsTakenHiddenAndFilled) {
+  if (simulated_.topology().type != plan::DeviceType::kDiscrete || !shows_its_own_memory()) GTEST_SKIP();
+  open();
+  device_->memory().expect(std::vector<uint64_t>(4, kMiB));
+  simulated_.refuse_allocation(1);
+  std::vector<Allocation> weights;
+  for (int i = 0; i < 4; ++i) weights.push_back(take(kMiB, Residency::kDevice, Purpose::kWeights));
+  for (const Allocation& memory : weights) {
+    EXPECT_EQ(memory.host(), nullptr);
+    EXPECT_TRUE(type_of(memory).device_local);
+  }
+  EXPECT_EQ(device_->memory().reserved(), 4 * kMiB);
+}
+
 TEST_P(PoolPlacesTest, TheLimitIsOfNearMemoryOnly) {
   open(8 * kMiB);
   const Allocation near = take(8 * kMiB, Residency::kDevice, Purpose::kWeights);
