@@ -63,9 +63,10 @@ std::string verdict(const PlanAnswer& answer) {
   }
   std::string out = fmt::format("Fits: it needs {} and leaves {}.\n", human_bytes(plan.need.total()),
                                 human_bytes(plan.left));
-  if (plan.far_weights > 0)
+  if (plan.far_weights > 0) {
     out +=
         fmt::format("{} of its weights lie in host memory, across the bus.\n", human_bytes(plan.far_weights));
+  }
   return out;
 }
 

@@ -52,12 +52,14 @@ std::vector<Instruction> change_kernel_parameters(const machine::OperatingSystem
   const char* const run = system.container.empty() ? "run" : "run outside of the container";
   switch (system.boot) {
     case Boot::kNixos:
-      if (!add.empty())
+      if (!add.empty()) {
         out.push_back(
             {"in /etc/nixos/configuration.nix", fmt::format("boot.kernelParams = [{} ];", options("", add))});
-      if (!remove.empty())
+      }
+      if (!remove.empty()) {
         out.push_back({"in /etc/nixos/configuration.nix, take out of boot.kernelParams",
                        fmt::format("{}", fmt::join(remove, " "))});
+      }
       out.push_back({run, "sudo nixos-rebuild boot"});
       break;
     case Boot::kOstree:

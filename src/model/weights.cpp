@@ -33,6 +33,7 @@ class FilePlacer : public Placer {
 
   Joined matrices(const std::vector<TensorRows>& wanted, uint64_t columns, RowOrder order) override {
     std::vector<const gguf::Tensor*> tensors;
+    tensors.reserve(wanted.size());
     for (const TensorRows& one : wanted) tensors.push_back(&tensor(one.name, one.rows, columns));
     const bool same = std::all_of(tensors.begin(), tensors.end(),
                                   [&](const gguf::Tensor* other) { return other->type == tensors[0]->type; });

@@ -174,6 +174,7 @@ const Mixture& find_mixture(std::string_view name) {
   const auto* const found = std::ranges::find(kMixtures, small, &Mixture::name);
   if (found != kMixtures.end()) return *found;
   std::vector<std::string_view> names;
+  names.reserve(kMixtures.size());
   for (const Mixture& mixture : kMixtures) names.push_back(mixture.name);
   throw Error(ErrorKind::kUsage, fmt::format("there is no format '{}': there are {}", name.substr(0, 80),
                                              fmt::join(names, ", ")));

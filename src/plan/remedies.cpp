@@ -34,6 +34,7 @@ std::vector<std::string> machines_that_hold(const ModelShape& shape, Options opt
   }
   std::ranges::sort(found);
   std::vector<std::string> names;
+  names.reserve(found.size());
   for (const auto& [bytes, name] : found) names.push_back(name);
   return names;
 }

@@ -180,9 +180,10 @@ Topology read_topology(const Json& json, const Json& memory_types, std::string w
 
   if (const std::string name = reader.text("types"); !name.empty()) {
     const Json* list = find_types(name, memory_types);
-    if (list == nullptr || !list->is_array())
+    if (list == nullptr || !list->is_array()) {
       reader.fail(
           fmt::format("has \"types\" {}, a list that \"memory_types\" does not have", in_quotes(name)));
+    }
     for (const Json& type : *list) {
       add_types(type, fmt::format("{} a type of \"{}\"", where, name), topology);
       if (topology.types.size() > kMaxTypes) break;

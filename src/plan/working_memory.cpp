@@ -38,7 +38,7 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
   bytes.x = row * shape.width;
   bytes.normed = row * shape.width;
   bytes.qkv = row * widest(shape, [](const LayerShape& layer) {
-                return (uint64_t{layer.heads} + 2 * layer.kv_heads) * layer.head;
+                return (layer.heads + uint64_t{2} * layer.kv_heads) * layer.head;
               });
   bytes.attended =
       row * widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; });
