@@ -104,7 +104,6 @@ Json plan_json(const PlanAnswer& answer) {
                      {"weights", heap.weights},
                      {"kv", heap.kv},
                      {"activations", heap.activations},
-                     {"ring", heap.ring},
                      {"left", heap.bytes - heap.used()}});
   }
   Json formats = Json::array();

@@ -99,7 +99,7 @@ std::string needs(const PlanAnswer& answer) {
                    use.sequences > 1 ? fmt::format("{} sequences of ", use.sequences) : "", use.context,
                    plan::kv_bytes_per_token(answer.shape, use.kv)));
   line("activations", need.activations);
-  line("ring for loading", need.ring, "given back when it is loaded");
+  line("ring for loading", need.ring, "not counted: host memory, free again before the context grows");
   return out;
 }
 
@@ -110,13 +110,13 @@ std::string heap_name(const plan::Topology& topology, uint32_t index) {
 std::string map(const PlanAnswer& answer) {
   const Unit unit = unit_of(answer);
   std::string out =
-      fmt::format("{:<22}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n", fmt::format("Where, in {}", unit.name),
-                  "size", "reserve", "weights", "KV", "activ.", "ring", "left");
+      fmt::format("{:<22}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n", fmt::format("Where, in {}", unit.name), "size",
+                  "reserve", "weights", "KV", "activ.", "left");
   for (const plan::HeapPlan& heap : answer.plan.heaps) {
     const uint64_t size = answer.topology.heaps[heap.heap].bytes;
     out += fmt::format("  {:<20}", heap_name(answer.topology, heap.heap));
-    for (const uint64_t bytes : {size, size - heap.bytes, heap.weights, heap.kv, heap.activations, heap.ring,
-                                 heap.bytes - heap.used()}) {
+    for (const uint64_t bytes :
+         {size, size - heap.bytes, heap.weights, heap.kv, heap.activations, heap.bytes - heap.used()}) {
       out += fmt::format("{:>9}", bytes > 0 ? unit.of(bytes) : "-");
     }
     out += heap.reach == plan::Reach::kFar ? "  across the bus\n" : "\n";

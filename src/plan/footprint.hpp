@@ -50,8 +50,10 @@ struct Footprint {
   WeightBytes weights;
   uint64_t kv = 0;           ///< of all sequences when they are full
   uint64_t activations = 0;  ///< activations, logits, tables, batches, the state of sequences
-  uint64_t ring = 0;         ///< host memory that the file is read through, free again when it is loaded
-  uint64_t total() const { return weights.total() + kv + activations + ring; }
+  /// Host memory that the file is read through: free again before KV memory is needed, so no part of the
+  /// total.
+  uint64_t ring = 0;
+  uint64_t total() const { return weights.total() + kv + activations; }
 };
 
 Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device);

@@ -97,25 +97,21 @@ Plan make_plan(const ModelShape& shape, const Topology& topology, const Options&
 
   const uint64_t weights = plan.need.weights.total();
   const uint64_t total = plan.need.total();
-  const bool ring_near = plan.far == 0;
   // Neither KV memory nor activations bear the bus: all of them are touched at every token.
-  const uint64_t bound = plan.need.kv + plan.need.activations + (ring_near ? plan.need.ring : 0);
+  const uint64_t bound = plan.need.kv + plan.need.activations;
   const uint64_t capacity = plan.near + plan.far;
   plan.missing = std::max(total - std::min(total, capacity), bound - std::min(bound, plan.near));
-  if (!ring_near) plan.missing = std::max(plan.missing, plan.need.ring - std::min(plan.need.ring, plan.far));
   plan.fits = plan.missing == 0;
   plan.left = plan.fits ? capacity - total : 0;
 
   // What does not fit is shown in the order in which it would be loaded.
   const uint64_t kept = plan.fits ? bound : 0;
   const uint64_t near_weights = std::min(weights, plan.near - kept);
-  const uint64_t far_room = plan.far - std::min(plan.far, plan.need.ring);
-  plan.far_weights = std::min(weights - near_weights, far_room);
+  plan.far_weights = std::min(weights - near_weights, plan.far);
   fill(plan.heaps, Reach::kNear, &HeapPlan::weights, near_weights);
   fill(plan.heaps, Reach::kNear, &HeapPlan::activations, plan.need.activations);
   fill(plan.heaps, Reach::kNear, &HeapPlan::kv, plan.need.kv);
   fill(plan.heaps, Reach::kFar, &HeapPlan::weights, plan.far_weights);
-  fill(plan.heaps, ring_near ? Reach::kNear : Reach::kFar, &HeapPlan::ring, plan.need.ring);
   if (plan.fits) plan.speed = speed_of(shape, topology, options, plan);
   return plan;
 }

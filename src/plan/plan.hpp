@@ -33,8 +33,7 @@ struct HeapPlan {
   uint64_t weights = 0;
   uint64_t kv = 0;
   uint64_t activations = 0;
-  uint64_t ring = 0;
-  uint64_t used() const { return weights + kv + activations + ring; }
+  uint64_t used() const { return weights + kv + activations; }
 };
 
 /// Where a bandwidth comes from.
