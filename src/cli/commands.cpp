@@ -7,7 +7,8 @@ namespace caldera::cli {
 std::span<const Command> commands() {
   static constexpr std::array kCommands = {
       Command{"run", "Answer a prompt, or talk when none is given", declare_run},
-      Command{"bench", "Measure how fast a model reads and decodes, beside what memory allows", declare_bench},
+      Command{"bench", "Measure how fast a model reads and decodes, beside what memory allows",
+              declare_bench},
       Command{"devices", "List the Vulkan devices and what they can do", declare_devices},
       Command{"doctor", "Say how much memory models can have here, and what would give them more",
               declare_doctor},
