@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cli/memory_json.hpp"
 #include "cli/output.hpp"
 
 namespace caldera::cli {
@@ -125,18 +126,6 @@ std::string bench_markdown(const BenchReport& report) {
 }
 
 Json bench_json(const BenchReport& report) {
-  const MemoryUse& memory = report.memory;
-  Json heaps = Json::array();
-  for (const HeapUse& heap : memory.heaps) {
-    heaps.push_back({{"heap", heap.heap},
-                     {"near", heap.near},
-                     {"weights", heap.weights},
-                     {"kv", heap.kv},
-                     {"activations", heap.activations},
-                     {"staging", heap.staging},
-                     {"reserved", heap.reserved},
-                     {"chunks", heap.chunks}});
-  }
   Json tests = Json::array();
   for (const BenchTest& test : report.tests) tests.push_back(to_json(report, test));
   return {{"model",
@@ -148,14 +137,7 @@ Json bench_json(const BenchReport& report) {
             {"context", report.context}}},
           {"device",
            {{"name", report.device.name}, {"type", report.device.type}, {"driver", report.device.driver}}},
-          {"memory",
-           {{"weights", memory.weights},
-            {"far_weights", memory.far_weights},
-            {"kv", memory.kv},
-            {"activations", memory.activations},
-            {"staging", memory.staging},
-            {"total", memory.total()},
-            {"heaps", std::move(heaps)}}},
+          {"memory", to_json(report.memory)},
           {"load_seconds", report.load_seconds},
           {"read_gigabytes_per_second", optional(report.read_bandwidth)},
           {"far_read_gigabytes_per_second", optional(report.far_read_bandwidth)},

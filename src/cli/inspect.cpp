@@ -67,15 +67,6 @@ std::string tensors_text(const gguf::File& file) {
   return out;
 }
 
-/// "blk.17.attn_q.weight" as "blk.N.attn_q.weight".
-std::string without_layer(const std::string& name) {
-  constexpr std::string_view kPrefix = "blk.";
-  if (!name.starts_with(kPrefix)) return name;
-  const size_t end = name.find_first_not_of("0123456789", kPrefix.size());
-  if (end == kPrefix.size() || end == std::string::npos) return name;
-  return fmt::format("{}N{}", kPrefix, name.substr(end));
-}
-
 /// The tensors with the layers folded: one line for all that differ in the layer's number only.
 std::string folded_tensors_text(const gguf::File& file) {
   struct Row {
@@ -87,7 +78,7 @@ std::string folded_tensors_text(const gguf::File& file) {
   std::vector<Row> rows;
   std::map<std::string, size_t> places;
   for (const gguf::Tensor& tensor : file.tensors()) {
-    const std::string name = without_layer(tensor.name);
+    const std::string name = gguf::without_layer(tensor.name);
     const auto [place, added] = places.try_emplace(
         fmt::format("{} {} {}", name, tensor.type, describe_shape(tensor.shape)), rows.size());
     if (added) rows.push_back({name, tensor.type, &tensor.shape});

@@ -5,6 +5,7 @@
 #include "cli/exit_codes.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/load_options.hpp"
+#include "cli/memory_json.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/prompt.hpp"
@@ -34,22 +35,10 @@ const char* reason_name(StopReason reason) {
   return "unknown";
 }
 
-nlohmann::ordered_json to_json(const Model& model, const Generation& generation) {
+nlohmann::ordered_json result_json(const Model& model, const Generation& generation) {
   const ModelInfo& info = model.info();
   const DeviceInfo& device = model.device();
-  const MemoryUse memory = model.memory();
   const LoadReport& load = model.load_report();
-  nlohmann::ordered_json heaps = nlohmann::ordered_json::array();
-  for (const HeapUse& heap : memory.heaps) {
-    heaps.push_back({{"heap", heap.heap},
-                     {"near", heap.near},
-                     {"weights", heap.weights},
-                     {"kv", heap.kv},
-                     {"activations", heap.activations},
-                     {"staging", heap.staging},
-                     {"reserved", heap.reserved},
-                     {"chunks", heap.chunks}});
-  }
   return {
       {"text", generation.text},
       {"tokens", generation.tokens},
@@ -70,16 +59,7 @@ nlohmann::ordered_json to_json(const Model& model, const Generation& generation)
         {"file_bytes", info.file_bytes},
         {"context", model.context()}}},
       {"device", {{"name", device.name}, {"type", device.type}, {"driver", device.driver}}},
-      {"memory",
-       {{"weights", memory.weights},
-        {"kv", memory.kv},
-        {"kv_limit", memory.kv_limit},
-        {"activations", memory.activations},
-        {"staging", memory.staging},
-        {"imported", memory.imported},
-        {"far_weights", memory.far_weights},
-        {"heaps", std::move(heaps)},
-        {"total", memory.total()}}},
+      {"memory", to_json(model.memory())},
       {"load",
        {{"way", load.way == LoadWay::kImport ? "import" : "copy"},
         {"reason", load.reason},
@@ -104,7 +84,7 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
   const bool refused = generation.reason == StopReason::kOutOfMemory;
   if (options.json) {
-    nlohmann::ordered_json result = to_json(*model, generation);
+    nlohmann::ordered_json result = result_json(*model, generation);
     if (refused) {
       result["error"] = {{"kind", "memory"},
                          {"message", one_line(generation.error)},

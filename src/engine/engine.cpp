@@ -124,8 +124,6 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
                                     decode_batch_.address()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
-  // The program's tables were the last to be uploaded: what they went through is free for the context.
-  device_.end_uploads();
 }
 
 Engine::~Engine() {

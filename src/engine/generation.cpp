@@ -157,18 +157,15 @@ void leave_if_stopped(Engine& engine, Stream& stream) {
   if (!stream.running()) engine.leave_decode(stream.slot_index());
 }
 
-/// What a step that is submitted now would need.
-enum class Ahead { kReady, kNoRoom, kRefused };
-
 /// Makes room for one step more than the `in_flight` that are under way; `longest`: tokens of the longest
 /// sequence with that step. With nothing in flight, a sequence whose memory is refused ends; the others go
-/// on.
-Ahead prepare_step(Engine& engine, std::vector<Stream>& streams, uint32_t in_flight, Clock::time_point start,
-                   uint32_t& longest) {
+/// on. Returns whether the step can be submitted.
+bool prepare_step(Engine& engine, std::vector<Stream>& streams, uint32_t in_flight, Clock::time_point start,
+                  uint32_t& longest) {
   longest = 0;
   for (Stream& stream : streams) {
     if (!stream.running()) continue;
-    if (stream.room() <= in_flight) return Ahead::kNoRoom;
+    if (stream.room() <= in_flight) return false;
     longest = std::max(longest, static_cast<uint32_t>(stream.slot().tokens.size()) + in_flight);
   }
   for (Stream& stream : streams) {
@@ -176,12 +173,12 @@ Ahead prepare_step(Engine& engine, std::vector<Stream>& streams, uint32_t in_fli
     // One token more than the step reads: a sequence that ends in it stays in the batch at its next position.
     if (stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + in_flight + 1)) continue;
     // What is in flight is still drawn, and needs no memory.
-    if (in_flight > 0) return Ahead::kRefused;
+    if (in_flight > 0) return false;
     stream.refuse();
     stream.result.decode_seconds = seconds_since(start);
     leave_if_stopped(engine, stream);
   }
-  return longest > 0 ? Ahead::kReady : Ahead::kNoRoom;
+  return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
 }
 
 void decode(Engine& engine, std::vector<Stream>& streams) {
@@ -194,11 +191,7 @@ void decode(Engine& engine, std::vector<Stream>& streams) {
     // Submit ahead as long as every sequence has room for what the step will draw.
     while (in_flight.size() < engine.steps_ahead()) {
       uint32_t longest = 0;
-      if (prepare_step(engine, streams, static_cast<uint32_t>(in_flight.size()), start, longest) !=
-              Ahead::kReady ||
-          !any_running()) {
-        break;
-      }
+      if (!prepare_step(engine, streams, static_cast<uint32_t>(in_flight.size()), start, longest)) break;
       in_flight.push_back(engine.submit_step(longest));
     }
     if (in_flight.empty()) continue;  // someone was refused; without them there may be room

@@ -34,6 +34,9 @@ struct Tensor {
   quant::Format format() const;
 };
 
+/// A tensor's name without the number of its layer: "blk.17.attn_q.weight" as "blk.N.attn_q.weight".
+std::string without_layer(const std::string& name);
+
 /// An opened model. Opening reads headers only; every count, offset and size has been checked against the
 /// files' real lengths, so reads inside a tensor stay inside the file.
 class File {

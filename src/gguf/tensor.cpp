@@ -25,4 +25,12 @@ quant::Format Tensor::format() const {
                   quote(name), quant::gguf_type_name(type)));
 }
 
+std::string without_layer(const std::string& name) {
+  constexpr std::string_view kPrefix = "blk.";
+  if (!name.starts_with(kPrefix)) return name;
+  const size_t end = name.find_first_not_of("0123456789", kPrefix.size());
+  if (end == kPrefix.size() || end == std::string::npos) return name;
+  return fmt::format("{}N{}", kPrefix, name.substr(end));
+}
+
 }  // namespace caldera::gguf

@@ -18,15 +18,6 @@ namespace {
 /// No sensible model keeps as much of a token; beyond it, sums over a context would leave 64 bits.
 constexpr uint64_t kMostKvPerToken = uint64_t{1} << 32;
 
-/// "blk.17.attn_q.weight" as "blk.N.attn_q.weight".
-std::string without_layer(const std::string& name) {
-  constexpr std::string_view kPrefix = "blk.";
-  if (!name.starts_with(kPrefix)) return name;
-  const size_t end = name.find_first_not_of("0123456789", kPrefix.size());
-  if (end == kPrefix.size() || end == std::string::npos) return name;
-  return fmt::format("{}N{}", kPrefix, name.substr(end));
-}
-
 plan::Part part_of(const gguf::Tensor& tensor, const std::string& name) {
   if (tensor.rows() == 1) return plan::Part::kVectors;
   if (name == "token_embd.weight") return plan::Part::kEmbedding;
@@ -47,7 +38,7 @@ std::vector<plan::TensorShape> tensors_of(const gguf::File& file) {
       throw Error(ErrorKind::kUnsupported, fmt::format("tensor {} is of {}, whose size is not known",
                                                        tensor.name, quant::gguf_type_name(tensor.type)));
     }
-    const std::string name = without_layer(tensor.name);
+    const std::string name = gguf::without_layer(tensor.name);
     const auto [place, added] = places.try_emplace(name, by_name.size());
     if (added) by_name.emplace_back();
     std::vector<plan::TensorShape>& alike = by_name[place->second];

@@ -67,6 +67,7 @@ void PrintTo(const Setting& setting, std::ostream* out) {
 class ReadQueueTest : public ::testing::TestWithParam<Setting> {
  protected:
   void SetUp() override {
+    // Containers forbid io_uring; the same tests then run by threads, which is what programs do there too.
     if (GetParam().way == ReadWay::kUring && !has_uring()) GTEST_SKIP() << "io_uring is refused here";
     if (!std::filesystem::is_directory(GetParam().folder)) GTEST_SKIP() << "no " << GetParam().folder;
   }
@@ -237,6 +238,7 @@ TEST(ReadQueue, BuffersHoldTheWorstAlignment) {
 TEST(ReadQueue, UsesThePageCacheForWhatItHolds) {
   const ModelOnDisk model;  // just written and read
   const InputFile& input = model.file.input(0);
+  // On tmpfs, say, there is only the cache, and some file systems refuse O_DIRECT.
   if (!input.in_page_cache() || !input.open_direct()) GTEST_SKIP() << "this file system has no such choice";
   EXPECT_THAT(ReadQueue(model.file, 2).description(), EndsWith(", buffered"));
   ::fsync(input.descriptor());

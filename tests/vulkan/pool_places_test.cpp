@@ -56,7 +56,10 @@ TEST_P(PoolPlacesTest, WhatTheDeviceReadsIsNearItAndWhatItCopiesFromIsNot) {
 
 /// NVIDIA's driver refuses memory that the host sees beyond half of a card's.
 TEST_P(PoolPlacesTest, WhatIsRefusedAsVisibleIsTakenHiddenAndFilled) {
-  if (simulated_.topology().type != plan::DeviceType::kDiscrete || !shows_its_own_memory()) GTEST_SKIP();
+  if (simulated_.topology().type != plan::DeviceType::kDiscrete || !shows_its_own_memory()) {
+    GTEST_SKIP()
+        << "this machine has no card whose memory comes as visible and as hidden; H100 and H200 have";
+  }
   open();
   device_->memory().expect(std::vector<uint64_t>(4, kMiB));
   simulated_.refuse_allocation(1);
