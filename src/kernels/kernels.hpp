@@ -4,6 +4,9 @@
 // Shapes are written (outer, inner); all activations are f32. `columns` is the number of vectors a recording
 // is made for: tokens of the batch, or outputs. Kernels skip what is beyond the batch's own counts, so a
 // recording for 64 columns serves a batch of 37.
+//
+// Where the device has integer dot products, decoding takes activations as int8 vectors: codes of 8 bits with
+// a scale for each 32, plan::int8_vector_bytes(columns) a vector. Their layout: glsl/int8_vector.glsl.
 #pragma once
 
 #include <array>
@@ -57,10 +60,11 @@ struct Embed {
 struct Norm {
   Range x;
   uint64_t weight;
-  Range out;
+  Range out;  ///< no bytes: not wanted
   uint32_t width;
   float epsilon;
   bool gather;
+  Range out_int8{};  ///< the same as int8 vectors; no bytes: not wanted
 };
 
 /// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
@@ -69,13 +73,15 @@ enum class Epilogue : uint32_t { kStore = 0, kAdd = 1, kSwiGlu = 2 };
 /// out[c][first_output + r] = weights[r] . x[c] (+ bias[r]). x (c, weights->columns); out (c, out_stride).
 struct Product {
   const Matrix* weights;
-  Range x;
+  Range x;  ///< f32, or int8 vectors (`int8`)
   Range out;
   uint32_t out_stride;
   uint32_t first_output;
   uint64_t bias;  ///< (rows) f32, or 0
   Epilogue epilogue;
   Count count;
+  bool int8 = false;  ///< x are int8 vectors: for up to kMaxVectorColumns columns
+  Range out_int8{};   ///< kSwiGlu with `int8`: the result as int8 vectors instead of `out`; no bytes: `out`
 };
 
 /// How a layer's heads and KV memory are shaped.
@@ -112,6 +118,15 @@ struct Attention {
   Range parts;  ///< scratch for split attention: (tokens, heads, kMaxSplits, head + 2)
   uint64_t page_tables;
   Range kv;
+};
+
+/// Rotation, KV memory and attention of one token a sequence in one dispatch: what Rope and Attention do one
+/// after the other (`attention.shape` is `rope.shape`), but qkv stays as it was.
+struct DecodeAttention {
+  Rope rope;
+  Attention attention;  ///< `out`, no bytes: not wanted
+  Range out_int8;       ///< the same as int8 vectors (tokens, heads * head); no bytes: not wanted
+  Range counters;       ///< (tokens, kv_heads) u32, zero before and after: parts that are done
 };
 
 /// out = silu(gate) * up, all (tokens, width).

@@ -24,6 +24,14 @@ uint64_t page_bytes(const ModelShape& shape, KvFormat format = KvFormat::kF16);
 inline constexpr uint32_t kAttentionSplits = 64;
 inline constexpr uint32_t kRopeFineRows = 256;
 
+/// Bytes of a vector of activations in 8-bit codes with a scale for each 32 of them (`columns` a multiple of
+/// 32). The layout is in src/kernels/glsl/int8_vector.glsl.
+constexpr uint64_t int8_vector_bytes(uint64_t columns) {
+  const uint64_t units = columns / 32;
+  const uint64_t plane = 16 * ((units + 3) / 4) + 16;
+  return 8 * plane + (8 * units + 15) / 16 * 16;
+}
+
 /// Bytes of each buffer of a program; all but the rope table and the logits are overwritten layer by layer.
 struct ProgramBytes {
   uint64_t x = 0;         ///< the residual stream

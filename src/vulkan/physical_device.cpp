@@ -108,11 +108,11 @@ std::string missing_feature(const VkPhysicalDeviceFeatures& core, const VkPhysic
   if (v12.subgroupBroadcastDynamicId == VK_FALSE) return "subgroup broadcasts from any lane";
   if (core.shaderInt64 == VK_FALSE) return "64-bit integers in shaders";
   if (v13.synchronization2 == VK_FALSE) return "synchronization2";
-  const VkSubgroupFeatureFlags needed =
-      VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+  const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                        VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
   if ((subgroup.supportedOperations & needed) != needed ||
       (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) == 0) {
-    return "subgroup arithmetic and broadcasts in compute shaders";
+    return "subgroup arithmetic, broadcasts and shuffles in compute shaders";
   }
   return {};
 }
