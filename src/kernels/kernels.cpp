@@ -15,6 +15,8 @@ namespace {
 
 /// Rows of one dispatch: groups in x are limited to 65535 on many devices.
 constexpr uint32_t kMaxGroups = 65535;
+/// Stands for the address of a table on a device that only compiles.
+constexpr uint64_t kNoMemory = 1 << 16;
 
 }  // namespace
 
@@ -45,6 +47,7 @@ uint32_t Kernels::subgroups(uint32_t most) const {
 uint64_t Kernels::grid(quant::Format format) {
   const quant::Grid words = quant::grid_of(format);
   if (words.empty()) return 0;
+  if (device_.compile_only()) return kNoMemory;
   vulkan::Allocation& memory = grids_[words.data()];
   if (!memory) {
     memory = device_.memory().allocate(words.size_bytes(), vulkan::Residency::kDevice,

@@ -1,9 +1,12 @@
 #include "vulkan/device.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
+#include "caldera/error.hpp"
 #include "vulkan/result.hpp"
 
 namespace caldera::vulkan {
@@ -14,7 +17,7 @@ constexpr uint64_t kLandingBytes = uint64_t{16} << 20;
 /// Sooner read a word at a time than copied first.
 constexpr uint64_t kShortRead = 4096;
 
-VkDevice create_device(const PhysicalDevice& physical) {
+VkDevice create_device(const PhysicalDevice& physical, bool compile_only) {
   VkPhysicalDeviceVulkan13Features has13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
   VkPhysicalDeviceVulkan12Features has12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
   VkPhysicalDeviceVulkan11Features has11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
@@ -59,6 +62,18 @@ VkDevice create_device(const PhysicalDevice& physical) {
   if (physical.has_extension(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
     extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   }
+  VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR code{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+  if (compile_only) {
+    if (!physical.has_extension(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
+      throw Error(ErrorKind::kDevice,
+                  fmt::format("the driver of {} shows no compiled code: choose one with {}",
+                              physical.info.name, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME));
+    }
+    extensions.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+    code.pipelineExecutableInfo = VK_TRUE;
+    v13.pNext = &code;
+  }
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
   info.pNext = &features;
   info.queueCreateInfoCount = 1;
@@ -73,7 +88,9 @@ VkDevice create_device(const PhysicalDevice& physical) {
 }  // namespace
 
 Device::Device(const Instance& /*instance*/, PhysicalDevice physical, const DeviceOptions& options)
-    : physical_(std::move(physical)), device_(create_device(physical_)) {
+    : physical_(std::move(physical)),
+      compile_only_(options.compile_only),
+      device_(create_device(physical_, compile_only_)) {
   try {
     open(options);
   } catch (...) {
@@ -91,6 +108,7 @@ void Device::open(const DeviceOptions& options) {
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.queueFamilyIndex = physical_.queue_family;
   check(vkCreateCommandPool(device_, &pool, nullptr, &commands_), "creating a command pool");
+  if (compile_only_) return;  // without hardware nothing can be signalled, nor memory be had
   VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
   type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
   VkSemaphoreCreateInfo semaphore{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO};
@@ -101,7 +119,7 @@ void Device::open(const DeviceOptions& options) {
 }
 
 void Device::close() {
-  vkDeviceWaitIdle(device_);
+  if (!compile_only_) vkDeviceWaitIdle(device_);
   staging_.reset();
   memory_.reset();
   vkDestroySemaphore(device_, timeline_, nullptr);

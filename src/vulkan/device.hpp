@@ -16,6 +16,10 @@ namespace caldera::vulkan {
 struct DeviceOptions {
   uint64_t memory_limit = 0;       ///< see MemoryPool
   bool allow_host_visible = true;  ///< see MemoryPool
+  /// For a driver that shows a device whose hardware is not there: nothing but compiling. Pipelines keep
+  /// their statistics and code (VK_KHR_pipeline_executable_properties); there is no memory, and recordings
+  /// hold nothing.
+  bool compile_only = false;
 };
 
 class Device {
@@ -30,6 +34,7 @@ class Device {
   const PhysicalDevice& physical() const { return physical_; }
   MemoryPool& memory() { return *memory_; }
   VkCommandPool command_pool() const { return commands_; }
+  bool compile_only() const { return compile_only_; }
 
   /// Submits command buffers in order and returns the timeline value that is reached when they are done.
   uint64_t submit(std::span<const VkCommandBuffer> buffers);
@@ -54,6 +59,7 @@ class Device {
   void copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes);
 
   PhysicalDevice physical_;
+  bool compile_only_;
   VkDevice device_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   VkCommandPool commands_ = VK_NULL_HANDLE;

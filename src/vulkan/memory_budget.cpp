@@ -18,7 +18,8 @@ uint64_t minus(uint64_t from, uint64_t bytes) {
 
 MemoryBudget::MemoryBudget(const PhysicalDevice& physical)
     : handle_(physical.handle),
-      has_budget_(physical.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)),
+      has_budget_(physical.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+                  physical.memory.memoryHeapCount > 0),
       // A driver that is software and does not watch its memory reports a heap of any size (Mesa 22: 2 GiB).
       software_(physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU && !has_budget_),
       topology_(topology_of(physical)) {}

@@ -215,7 +215,10 @@ void update_budgets(PhysicalDevice& device) {
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
-  const bool has_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  vkGetPhysicalDeviceMemoryProperties2(device.handle, &memory);
+  // Mesa's RADV without hardware has no heaps, and crashes when asked for their budgets.
+  const bool has_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+                          memory.memoryProperties.memoryHeapCount > 0;
   if (has_budget) memory.pNext = &budget;
   vkGetPhysicalDeviceMemoryProperties2(device.handle, &memory);
   device.memory = memory.memoryProperties;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <fstream>
 #include <iterator>
@@ -93,14 +94,27 @@ const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_
   if (subgroup_size > 0 && physical.full_subgroups) {
     info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }
+  if (device_.compile_only()) {
+    info.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+                 VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+  }
   Pipeline pipeline;
   pipeline.layout = layout_;
   pipeline.name = shader.name;
+  pipeline.constants.assign(constants.begin(), constants.end());
   const VkResult result =
       vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline.handle);
   vkDestroyShaderModule(device_.handle(), module, nullptr);
   check(result, fmt::format("compiling the kernel {}", shader.name));
   return pipelines_.emplace(std::move(key), std::move(pipeline)).first->second;
+}
+
+std::vector<const Pipeline*> PipelineStore::all() const {
+  std::vector<const Pipeline*> all;
+  all.reserve(pipelines_.size());
+  for (const auto& [key, pipeline] : pipelines_) all.push_back(&pipeline);
+  std::ranges::sort(all, {}, [](const Pipeline* pipeline) { return pipeline->name; });
+  return all;
 }
 
 void PipelineStore::save() {

@@ -30,6 +30,7 @@ struct Pipeline {
   VkPipeline handle = VK_NULL_HANDLE;
   VkPipelineLayout layout = VK_NULL_HANDLE;
   std::string name;
+  std::vector<uint32_t> constants;  ///< what it is specialised for
 };
 
 class PipelineStore {
@@ -43,6 +44,9 @@ class PipelineStore {
   /// The pipeline of `shader` with constant_id 0, 1, ... set to `constants`. `subgroup_size` asks for exactly
   /// that size, with full subgroups, where the device can promise it; 0 leaves it to the driver.
   const Pipeline& get(const Shader& shader, std::span<const uint32_t> constants, uint32_t subgroup_size);
+
+  /// Every pipeline made so far, by name.
+  std::vector<const Pipeline*> all() const;
 
   /// Writes the driver's cache to disk if it grew. Failure to write is not an error.
   void save();

@@ -17,6 +17,7 @@ bool any_overlap(std::span<const Range> some, std::span<const Range> others) {
 }  // namespace
 
 Recording::Recording(Device& device) : device_(&device) {
+  if (device.compile_only()) return;
   VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   allocate.commandPool = device.command_pool();
   allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
@@ -50,7 +51,7 @@ void Recording::barrier(VkPipelineStageFlags2 to_stage, VkAccessFlags2 to_access
   VkDependencyInfo dependency{VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
   dependency.memoryBarrierCount = 1;
   dependency.pMemoryBarriers = &memory;
-  vkCmdPipelineBarrier2(buffer_, &dependency);
+  if (buffer_ != VK_NULL_HANDLE) vkCmdPipelineBarrier2(buffer_, &dependency);
   ++shape_.barriers;
   reads_.clear();
   writes_.clear();
@@ -65,18 +66,19 @@ void Recording::dispatch(const Pipeline& pipeline, std::span<const std::byte> co
   }
   reads_.insert(reads_.end(), reads.begin(), reads.end());
   writes_.insert(writes_.end(), writes.begin(), writes.end());
+  ++shape_.dispatches;
+  if (buffer_ == VK_NULL_HANDLE) return;
   vkCmdBindPipeline(buffer_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle);
   vkCmdPushConstants(buffer_, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                      static_cast<uint32_t>(constants.size()), constants.data());
   vkCmdDispatch(buffer_, groups[0], groups[1], groups[2]);
-  ++shape_.dispatches;
 }
 
 void Recording::finish() {
   barrier(
       VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
       VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
-  check(vkEndCommandBuffer(buffer_), "recording commands");
+  if (buffer_ != VK_NULL_HANDLE) check(vkEndCommandBuffer(buffer_), "recording commands");
 }
 
 }  // namespace caldera::vulkan

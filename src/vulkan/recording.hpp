@@ -33,7 +33,7 @@ struct RecordingShape {
 /// Records compute work. A barrier is placed before a dispatch exactly when it touches what an earlier
 /// dispatch since the last barrier wrote, or writes what one of them read. Recordings follow each other
 /// safely: each begins with a barrier against everything before it, and ends by making its results visible to
-/// the host.
+/// the host. On a device that only compiles, dispatches and barriers are counted and nothing is recorded.
 class Recording {
  public:
   explicit Recording(Device& device);
