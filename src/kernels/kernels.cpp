@@ -24,7 +24,9 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
     : device_(device), pipelines_(pipelines) {
   const vulkan::PhysicalDevice& physical = device.physical();
   software_ = physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  prefers_int8_ = !software_ && physical.info.integer_dot_product;
   subgroup_ = physical.info.subgroup_size;
+  max_shared_bytes_ = physical.info.max_shared_bytes;
   max_groups_ = kMaxGroups;
   max_threads_ = std::bit_floor(physical.info.max_workgroup_invocations);
   // Wide waves make the tail of short rows longer; 32 lanes where the device lets us choose.
@@ -92,13 +94,20 @@ void Kernels::record(const Target& target, const Embed& op) {
 
 void Kernels::record(const Target& target, const Norm& op) {
   struct {
-    uint64_t x, weight, normed, batch;
+    uint64_t x, weight, normed, int8, batch;
     uint32_t width;
     float epsilon;
-  } c{op.x.address, op.weight, op.out.address, target.batch, op.width, op.epsilon};
-  const auto& pipe = pipeline(shader("norm"), {subgroup_, op.gather ? 1U : 0U});
+  } c{op.x.address, op.weight, op.out.address, op.out_int8.address, target.batch, op.width, op.epsilon};
+  // A row is short: it is the way to memory and back that takes the time, so all of it is under way at once.
+  const uint32_t threads = subgroup_ * (software_ ? 1 : subgroups(divide_up(op.width, 8 * subgroup_)));
+  const auto& pipe = pipeline(shader("norm"), {threads, subgroup_, op.gather ? 1U : 0U,
+                                               op.out.bytes > 0 ? 1U : 0U, op.out_int8.bytes > 0 ? 1U : 0U});
   const Range reads[] = {op.x, batch_range(target.batch)};
-  target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, {&op.out, 1});
+  std::vector<Range> writes;
+  for (const Range& range : {op.out, op.out_int8}) {
+    if (range.bytes > 0) writes.push_back(range);
+  }
+  target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, writes);
 }
 
 void Kernels::record(const Target& target, const SwiGlu& op) {

@@ -14,6 +14,7 @@
 #include <map>
 #include <vector>
 
+#include "kernels/product_choice.hpp"
 #include "kernels/shaders.hpp"
 #include "quant/format.hpp"
 #include "quant/resident.hpp"
@@ -70,18 +71,27 @@ struct Norm {
 /// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
 enum class Epilogue : uint32_t { kStore = 0, kAdd = 1, kSwiGlu = 2 };
 
+/// How a product takes its activations.
+enum class Input : uint32_t {
+  kF32,
+  kInt8,  ///< as int8 vectors: up to kMaxVectorColumns columns, weights in resident storage
+  kNorm,  ///< f32, which the product normalises and makes an int8 vector of: one column
+};
+
 /// out[c][first_output + r] = weights[r] . x[c] (+ bias[r]). x (c, weights->columns); out (c, out_stride).
 struct Product {
   const Matrix* weights;
-  Range x;  ///< f32, or int8 vectors (`int8`)
+  Range x;
   Range out;
   uint32_t out_stride;
   uint32_t first_output;
   uint64_t bias;  ///< (rows) f32, or 0
   Epilogue epilogue;
   Count count;
-  bool int8 = false;  ///< x are int8 vectors: for up to kMaxVectorColumns columns
-  Range out_int8{};   ///< kSwiGlu with `int8`: the result as int8 vectors instead of `out`; no bytes: `out`
+  Input input = Input::kF32;
+  Range out_int8{};   ///< kSwiGlu, not of f32: the result as int8 vectors instead of `out`; no bytes: `out`
+  uint64_t norm = 0;  ///< kNorm: (weights->columns) f32, and the norm's epsilon
+  float epsilon = 0;
 };
 
 /// How a layer's heads and KV memory are shaped.
@@ -173,6 +183,15 @@ class Kernels {
   void record(const Target& target, const SwiGlu& op);
   void record(const Target& target, const Sample& op);
 
+  /// Whether a product can take int8 vectors, and normalise one itself.
+  bool takes_int8(const Matrix& matrix) const;
+  bool takes_norm(const Matrix& matrix) const;
+  /// Whether decoding is best done with int8 vectors on this device.
+  bool prefers_int8() const { return prefers_int8_; }
+  /// What to do with the products of int8 vectors of this key from now on.
+  void choose(const ProductKey& key, const ProductChoice& choice) { choices_[key] = choice; }
+  ProductChoice choice(const ProductKey& key) const;
+
   /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
   enum class Tiles { kAuto, kAlways, kNever };
   void set_tiles(Tiles tiles) { tiles_ = tiles; }
@@ -191,6 +210,7 @@ class Kernels {
     std::array<uint32_t, 2> constants{};  ///< the kernel's constants 2 and 3
   };
   ProductShape product_shape(uint32_t columns) const;
+  void record_int8(const Target& target, const Product& op);
   /// How many subgroups make a workgroup: `most`, or fewer where the device's workgroups are smaller.
   uint32_t subgroups(uint32_t most) const;
   /// The address of the table of a format's grid (quant/codebook.hpp), taken to the device when it is first
@@ -201,9 +221,12 @@ class Kernels {
   vulkan::Device& device_;
   vulkan::PipelineStore& pipelines_;
   std::map<const uint32_t*, vulkan::Allocation> grids_;  ///< by their words on the host
+  std::map<ProductKey, ProductChoice> choices_;          ///< where not the usual one
+  bool prefers_int8_;                                    ///< integer dot products are instructions
   bool software_;                                        ///< Mesa's software device or another CPU
   uint32_t subgroup_;                                    ///< lanes
   uint32_t max_threads_;                                 ///< in a workgroup, a power of two
+  uint32_t max_shared_bytes_;                            ///< of a workgroup
   uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
 };

@@ -8,6 +8,7 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/shaders.hpp"
+#include "plan/working_memory.hpp"
 #include "quant/file_layout.hpp"
 
 namespace caldera::kernels {
@@ -48,6 +49,7 @@ Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
 }
 
 void Kernels::record(const Target& target, const Product& op) {
+  if (op.input != Input::kF32) return record_int8(target, op);
   struct {
     uint64_t weights, x, result, bias, batch, grid;
     uint32_t columns, rows, row_bytes, plane1, plane2, plane3, x_stride, out_stride;
@@ -88,6 +90,89 @@ void Kernels::record(const Target& target, const Product& op) {
                                  {divide_up(c.rows, shape.rows), divide_up(target.columns, shape.columns), 1},
                                  first ? std::span<const Range>(reads) : std::span<const Range>(),
                                  std::span(&op.out, first ? 1 : 0));
+      first = false;
+    }
+  }
+}
+
+bool Kernels::takes_int8(const Matrix& matrix) const {
+  return matrix.storage == Storage::kResident && quant::info(matrix.format).block_elements > 1;
+}
+
+bool Kernels::takes_norm(const Matrix& matrix) const {
+  // The vector and the tables of grids share a workgroup's memory.
+  constexpr uint32_t kTables = 10 << 10;
+  return takes_int8(matrix) && plan::int8_vector_bytes(matrix.columns) + kTables <= max_shared_bytes_;
+}
+
+ProductChoice Kernels::choice(const ProductKey& key) const {
+  if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
+  ProductChoice usual;
+  usual.rows = key.makes_vectors ? 4 : 2;
+  usual.subgroups = subgroups(key.makes_vectors ? 8 : 4);
+  if (key.makes_vectors) usual.passes = 64 / (usual.rows * usual.subgroups);
+  return usual;
+}
+
+void Kernels::record_int8(const Target& target, const Product& op) {
+  struct {
+    uint64_t weights, x, result, bias, batch, grid, norm;
+    uint32_t columns, rows, row_bytes, plane1, plane2, plane3, out_stride, units, first_unit;
+    float epsilon;
+  } c{};
+  const Matrix& matrix = *op.weights;
+  const bool norm = op.input == Input::kNorm;
+  const bool makes_vectors = op.out_int8.bytes > 0;
+  if (target.columns > (norm ? 1 : kMaxVectorColumns) || !(norm ? takes_norm(matrix) : takes_int8(matrix)) ||
+      (makes_vectors && (op.epilogue != Epilogue::kSwiGlu || matrix.rows % 64 != 0))) {
+    throw Error(ErrorKind::kInternal,
+                fmt::format("a product of {} int8 vectors with {} weights in {}", target.columns,
+                            matrix.columns, quant::info(matrix.format).name));
+  }
+  const Range& out = makes_vectors ? op.out_int8 : op.out;
+  c.x = op.x.address;
+  c.batch = target.batch;
+  c.grid = grid(matrix.format);
+  c.norm = op.norm;
+  c.epsilon = op.epsilon;
+  c.columns = matrix.columns;
+  c.row_bytes = matrix.layout.row_bytes;
+  c.plane1 = matrix.layout.plane[1];
+  c.plane2 = matrix.layout.plane[2];
+  c.plane3 = matrix.layout.plane[3];
+  c.out_stride = op.out_stride;
+  c.units = matrix.rows / 64;
+
+  const ProductKey key{matrix.format, matrix.rows,  matrix.columns, std::bit_ceil(target.columns),
+                       norm,          makes_vectors};
+  const ProductChoice chosen = choice(key);
+  constexpr uint32_t kMakesVectors = 3;  // kSwiGluInt8 of glsl/epilogue.glsl
+  const auto& pipe =
+      pipeline(shader("matvec_int8", matrix.format, matrix.storage),
+               {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors,
+                makes_vectors ? kMakesVectors : static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
+                static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes, norm ? 1U : 0U,
+                norm ? static_cast<uint32_t>(plan::int8_vector_bytes(matrix.columns) / 16) : 1U});
+  const uint32_t group_rows = chosen.rows * chosen.passes * chosen.subgroups;
+  const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
+  std::vector<Range> reads{op.x, batch_range(target.batch)};
+  if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
+  bool first = true;
+  for (const Segment& segment : matrix.segments) {
+    // A segment's rows in as many dispatches as the limit on workgroups asks for.
+    const uint32_t step = max_groups_ * group_rows;
+    for (uint32_t done = 0; done < segment.rows; done += step) {
+      c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
+      c.rows = std::min(step, segment.rows - done);
+      const uint32_t row = segment.first_row + done;
+      c.result =
+          out.address + (makes_vectors ? 0 : uint64_t{op.first_output + row / outputs_a_row} * sizeof(float));
+      c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
+      c.first_unit = row / 64;
+      // Parts of one product write different rows: only the first is ordered against what came before.
+      target.recording->dispatch(pipe, bytes_of(c), {divide_up(c.rows, group_rows), 1, 1},
+                                 first ? std::span<const Range>(reads) : std::span<const Range>(),
+                                 std::span(&out, first ? 1 : 0));
       first = false;
     }
   }

@@ -16,10 +16,17 @@ uint pack_codes(vec4 codes) {
   return bytes.x | bytes.y << 8 | bytes.z << 16 | bytes.w << 24;
 }
 
-/// Makes units of int8 vectors. Eight neighbouring lanes, the first a multiple of 8, hold a unit: each 4 of its values
-/// in order. Called by whole subgroups; lanes whose `wanted` is false store nothing.
-void store_int8_unit(uint64_t vector, uint units, uint unit, vec4 values, bool wanted) {
-  const uint word = gl_SubgroupInvocationID & 7u;
+/// What one of the eight lanes of a unit contributes: word gl_SubgroupInvocationID % 8 of its codes. Every lane has the
+/// unit's scale (as bits) and sums.
+struct Int8Part {
+  uint codes;
+  uint d;
+  uint sums;
+};
+
+/// Eight neighbouring lanes, the first a multiple of 8, hold a unit: each 4 of its values in order. Called by whole
+/// subgroups.
+Int8Part int8_part(vec4 values) {
   const vec4 size = abs(values);
   float largest = max(max(size.x, size.y), max(size.z, size.w));
   largest = max(largest, subgroupShuffleXor(largest, 1));
@@ -30,11 +37,18 @@ void store_int8_unit(uint64_t vector, uint units, uint unit, vec4 values, bool w
   sum += subgroupShuffleXor(sum, 1);
   sum += subgroupShuffleXor(sum, 2);
   const float other = subgroupShuffleXor(sum, 4);
+  const bool second = (gl_SubgroupInvocationID & 4) != 0;
+  const ivec2 sums = ivec2(second ? vec2(other, sum) : vec2(sum, other));
+  return Int8Part(pack_codes(codes), floatBitsToUint(largest / 127), uint(sums.x) & 0xFFFFu | uint(sums.y) << 16);
+}
+
+/// Makes units of int8 vectors in memory, by the lanes that int8_part() asks for; those whose `wanted` is false store
+/// nothing.
+void store_int8_unit(uint64_t vector, uint units, uint unit, vec4 values, bool wanted) {
+  const uint word = gl_SubgroupInvocationID & 7u;
+  const Int8Part part = int8_part(values);
   if (!wanted) return;
   const uint plane = int8_plane_bytes(units);
-  WriteWords(vector + (2 * (unit & 3) + word / 4) * plane + 16 * (unit >> 2) + 4 * (word & 3)).v[0] = pack_codes(codes);
-  if (word == 0) {
-    const uint sums = uint(int(sum)) & 0xFFFFu | uint(int(other)) << 16;
-    WriteWords2(vector + 8 * plane + 8 * unit).v[0] = uvec2(floatBitsToUint(largest / 127), sums);
-  }
+  WriteWords(vector + (2 * (unit & 3) + word / 4) * plane + 16 * (unit >> 2) + 4 * (word & 3)).v[0] = part.codes;
+  if (word == 0) WriteWords2(vector + 8 * plane + 8 * unit).v[0] = uvec2(part.d, part.sums);
 }

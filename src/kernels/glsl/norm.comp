@@ -1,31 +1,50 @@
 #version 460
 // RMS norm: out[c] = x[r] / sqrt(mean(x[r]^2) + epsilon) * weight, where r is c, or with GATHER the batch's
-// output_index[c]. One subgroup a row. Groups: (columns of the batch). x, out (tokens, width) f32; weight (width) f32.
-// RMSNorm: https://arxiv.org/abs/1910.07467
+// output_index[c]. One workgroup a row. Groups: (columns of the batch). x, out (tokens, width) f32; weight (width) f32;
+// the same as int8 vectors (tokens, width) (int8_vector.glsl), where wanted. RMSNorm: https://arxiv.org/abs/1910.07467
 #include "common.glsl"
+#include "int8_vector.glsl"
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const bool GATHER = false;
+layout(constant_id = 1) const uint SUBGROUP = 8;
+layout(constant_id = 2) const bool GATHER = false;
+layout(constant_id = 3) const bool FLOATS = true;
+layout(constant_id = 4) const bool INT8 = false;
 
 layout(push_constant) uniform Constants {
   Floats4 x;
   Floats4 weight;
   WriteFloats4 normed;
+  uint64_t vectors;
   Batch batch;
   uint width;
   float epsilon;
 };
 
+shared float squares[32];
+
 void main() {
   const uint c = gl_WorkGroupID.x;
   if (c >= column_count(batch, GATHER ? kCountOutputs : kCountTokens)) return;
-  const uint from = (GATHER ? batch.output_index[c] : c) * (width / 4);
+  const uint fours = width / 4;
+  const uint from = (GATHER ? batch.output_index[c] : c) * fours;
   float sum = 0;
-  for (uint i = gl_SubgroupInvocationID; i < width / 4; i += gl_SubgroupSize) {
+  for (uint i = gl_LocalInvocationID.x; i < fours; i += gl_WorkGroupSize.x) {
     const vec4 value = x.v[from + i];
     sum += dot(value, value);
   }
-  const float factor = inversesqrt(subgroupAdd(sum) / float(width) + epsilon);
-  for (uint i = gl_SubgroupInvocationID; i < width / 4; i += gl_SubgroupSize) {
-    normed.v[c * (width / 4) + i] = x.v[from + i] * factor * weight.v[i];
+  sum = subgroupAdd(sum);
+  if (gl_NumSubgroups > 1) {
+    if (gl_SubgroupInvocationID == 0) squares[gl_SubgroupID] = sum;
+    barrier();
+    sum = 0;
+    for (uint i = 0; i < gl_NumSubgroups; ++i) sum += squares[i];
+  }
+  const float factor = inversesqrt(sum / float(width) + epsilon);
+  for (uint first = gl_SubgroupID * SUBGROUP; first < fours; first += gl_WorkGroupSize.x) {
+    const uint i = min(first + gl_SubgroupInvocationID, fours - 1);
+    const bool wanted = first + gl_SubgroupInvocationID < fours;
+    const vec4 value = x.v[from + i] * factor * weight.v[i];
+    if (FLOATS && wanted) normed.v[c * fours + i] = value;
+    if (INT8) store_int8_unit(vectors + uint64_t(c * int8_vector_bytes(width / 32)), width / 32, i / 8, value, wanted);
   }
 }

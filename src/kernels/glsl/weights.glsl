@@ -19,6 +19,9 @@ void expand_codes(uvec4 codes, out float q[16]) {
 #else
 #include "planes.glsl"
 #endif
+#ifdef INT8_DOT
+#include "int8_units.glsl"
+#endif
 
 #if defined(FORMAT_F32)
 #include "formats/f32.glsl"

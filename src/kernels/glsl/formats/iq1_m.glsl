@@ -32,3 +32,39 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   expand_group(low, high, group, unpackUint2x32(Words64(row + planes.y).v[group >> 4]), q, scale);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 4;
+const uint kHalves = 2;
+const int kZero = 9;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 low;
+  uvec2 high;
+  uvec2 scales;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit >> 2), unpackUint2x32(Words64(row + planes.x).v[unit >> 2]),
+                unpackUint2x32(Words64(row + planes.y).v[unit >> 3]));
+}
+
+/// Eight weights as 8 code + 2 or, where delta is negative, 8 code: 9 stands for zero, so that delta is in the code.
+void delta_words(uint low, uint high, out uint first, out uint second) {
+  grid_words(low & 0xFFu | (high & 7) << 8, first, second);
+  const uint delta = (high & 8) == 0 ? 0x02020202u : 0;
+  first = (first << 3) + delta;
+  second = (second << 3) + delta;
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  const uint low = packed.low[index];
+  const uint high = packed.high[index >> 1] >> (16 * (index & 1));
+  [[unroll]] for (uint i = 0; i < 4; ++i) delta_words(low >> (8 * i), high >> (4 * i), codes[2 * i], codes[2 * i + 1]);
+  const uvec2 scales = packed.scales;
+  const uint four = ((unit & 4) == 0 ? scales.x : scales.y) >> (16 * (index >> 1) + 6 * (index & 1));
+  const uint d = (scales.x >> 12 & 0xFu) | (scales.x >> 24 & 0xF0u) | (scales.y >> 4 & 0xF00u) |
+                 (scales.y >> 16 & 0xF000u);
+  scale = vec4(unpackHalf2x16(d).x * 0.125 * vec2((four & 7) * 2 + 1, (four >> 3 & 7) * 2 + 1), 0, 0);
+}
+#endif

@@ -32,3 +32,39 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   expand_group(unpackUint2x32(Words64(row).v[group >> 1]), group, half_at(row + planes.x, group >> 4), q, scale);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 2;
+const uint kHalves = 1;
+const int kZero = 0;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 units;
+  float d;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit >> 1), half_at(row + planes.x, unit >> 3));
+}
+
+/// Four magnitudes with the signs of the low four bits of `signs`.
+uint signed_bytes(uint magnitudes, uint signs) {
+  const uint negative = (signs & 15) * 0x00204081u & 0x01010101u;
+  // Two's complement in each byte: magnitudes are not zero, so adding 1 to their complement carries nowhere.
+  return (magnitudes ^ negative * 255) + negative;
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  const uvec2 both = index == 0 ? packed.units.xy : packed.units.zw;
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    uint first, second;
+    grid_words(both.x >> (8 * i) & 0xFFu, first, second);
+    const uvec2 sizes = magnitudes(uvec2(first, second));
+    const uint seven = both.y >> (7 * i) & 127;
+    const uint signs = seven | uint(bitCount(seven)) << 7;  // an even number of them is set
+    codes[2 * i] = signed_bytes(sizes.x, signs);
+    codes[2 * i + 1] = signed_bytes(sizes.y, signs >> 4);
+  }
+  scale = vec4(packed.d * float((both.y >> 28) * 2 + 1) * 0.125, 0, 0, 0);
+}
+#endif

@@ -24,3 +24,23 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(step_of(unpackUint2x32(Words64(row + planes.x).v[group >> 4]), group >> 1 & 7), 0);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 1;
+const uint kHalves = 1;
+const int kZero = 0;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 nibbles;
+  uvec2 head;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit), unpackUint2x32(Words64(row + planes.x).v[unit >> 3]));
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_values(packed.nibbles, codes);
+  scale = vec4(step_of(packed.head, unit & 7), 0, 0, 0);
+}
+#endif

@@ -21,3 +21,23 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(power(byte_of_plane(row + planes.x, group >> 1)), 0);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 1;
+const uint kHalves = 1;
+const int kZero = 0;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 nibbles;
+  float d;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit), power(byte_of_plane(row + planes.x, unit)));
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_values(packed.nibbles, codes);
+  scale = vec4(packed.d, 0, 0, 0);
+}
+#endif

@@ -18,3 +18,26 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(d.x * float(pair & 15), -d.y * float(pair >> 4));
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 2;
+const uint kHalves = 2;
+const int kZero = 0;
+const bool kOffsets = true;
+struct Packed {
+  uvec4 bits;
+  uint pairs;  // of four halves
+  uint d;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit >> 1), Words(row + planes.x).v[unit >> 1], Words(row + planes.y).v[unit >> 3]);
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_two_bits(index == 0 ? packed.bits.xy : packed.bits.zw, codes);
+  const uint pairs = packed.pairs >> (16 * index);
+  const vec2 d = unpackHalf2x16(packed.d);
+  scale = vec4(d.xx, -d.yy) * vec4(pairs & 15, pairs >> 8 & 15, pairs >> 4 & 15, pairs >> 12 & 15);
+}
+#endif

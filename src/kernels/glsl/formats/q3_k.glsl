@@ -22,3 +22,27 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(d, -4 * d);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 2;
+const uint kHalves = 2;
+const int kZero = 4;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 bits;
+  uvec2 upper;
+  uvec4 super;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit >> 1), unpackUint2x32(Words64(row + planes.x).v[unit >> 1]),
+                load_words4(row + planes.y, unit >> 3));
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_two_bits(index == 0 ? packed.bits.xy : packed.bits.zw, codes);
+  add_one_bit(index == 0 ? packed.upper.x : packed.upper.y, 2, codes);
+  const vec2 steps = vec2(pair_at(packed.super, (unit + index) & 7)) - 32;
+  scale = vec4(unpackHalf2x16(packed.super.x).x * steps, 0, 0);
+}
+#endif

@@ -16,3 +16,25 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(d, -16 * d);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 1;
+const uint kHalves = 1;
+const int kZero = 16;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 nibbles;
+  uint bits;
+  float d;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit), Words(row + planes.x).v[unit], half_at(row + planes.y, unit));
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_nibbles(packed.nibbles, codes);
+  add_one_bit(packed.bits, 4, codes);
+  scale = vec4(packed.d, 0, 0, 0);
+}
+#endif

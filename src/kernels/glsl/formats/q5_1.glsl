@@ -14,3 +14,26 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = unpackHalf2x16(Words(row + planes.y).v[group >> 1]);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 1;
+const uint kHalves = 1;
+const int kZero = 0;
+const bool kOffsets = true;
+struct Packed {
+  uvec4 nibbles;
+  uint bits;
+  uint scale;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit), Words(row + planes.x).v[unit], Words(row + planes.y).v[unit]);
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_nibbles(packed.nibbles, codes);
+  add_one_bit(packed.bits, 4, codes);
+  const vec2 d = unpackHalf2x16(packed.scale);
+  scale = vec4(d.x, 0, d.y, 0);
+}
+#endif

@@ -20,3 +20,28 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(d, -32 * d);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 1;
+const uint kHalves = 2;
+const int kZero = 32;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 nibbles;
+  uvec2 upper;
+  uint steps;  // of both halves, signed bytes
+  float d;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, unit), unpackUint2x32(Words64(row + planes.x).v[unit]), short_at(row + planes.y, unit),
+                half_at(row + planes.z, unit >> 3));
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  unpack_nibbles(packed.nibbles, codes);
+  add_two_bits(packed.upper, codes);
+  const int steps = int(packed.steps);
+  scale = vec4(packed.d * vec2(bitfieldExtract(steps, 0, 8), bitfieldExtract(steps, 8, 8)), 0, 0);
+}
+#endif

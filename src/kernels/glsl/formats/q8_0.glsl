@@ -16,3 +16,28 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   scale = vec2(d, 0);
 }
 #endif
+
+#ifdef INT8_DOT
+const uint kLoadUnits = 1;
+const uint kHalves = 1;
+const int kZero = 0;
+const bool kOffsets = false;
+struct Packed {
+  uvec4 first;
+  uvec4 second;
+  float d;
+};
+
+Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
+  return Packed(load_words4(row, 2 * unit), load_words4(row, 2 * unit + 1), half_at(row + planes.x, unit));
+}
+
+void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
+  // Without the 128 that the plane adds.
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    codes[i] = packed.first[i] ^ 0x80808080u;
+    codes[4 + i] = packed.second[i] ^ 0x80808080u;
+  }
+  scale = vec4(packed.d, 0, 0, 0);
+}
+#endif

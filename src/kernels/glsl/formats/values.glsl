@@ -6,11 +6,14 @@ uint value_word(int i) {
          uint(kValues[i + 3]) << 24;
 }
 
-float value_of(uint code) {
+/// The value of a code, in the low byte.
+uint value_byte(uint code) {
   const uvec2 half_table = (code & 8) == 0 ? uvec2(value_word(0), value_word(4)) : uvec2(value_word(8), value_word(12));
   const uint word = (code & 4) == 0 ? half_table.x : half_table.y;
-  return float(bitfieldExtract(int(word), int(8 * (code & 3)), 8));
+  return word >> (8 * (code & 3)) & 0xFFu;
 }
+
+float value_of(uint code) { return float(bitfieldExtract(int(value_byte(code)), 0, 8)); }
 
 void expand_values(uvec4 codes, out float q[16]) {
   [[unroll]] for (uint s = 0; s < 4; ++s) {
