@@ -38,6 +38,13 @@ struct LoadReport {
   double seconds = 0;
 };
 
+/// How decode steps multiply weights in blocks with activations. Prompts are read in f32 either way.
+enum class Arithmetic {
+  kAuto,  ///< kInt8 where the device has integer dot products, else kF32
+  kF32,
+  kInt8,  ///< activations rounded to 8 bits with a scale for each 32: fewer instructions a weight
+};
+
 struct LoadOptions {
   std::string device;         ///< empty: the best one; an index; or a part of a device's name
   uint32_t context = 0;       ///< most tokens a session may hold; 0: the model's own context length
@@ -48,6 +55,7 @@ struct LoadOptions {
   uint64_t memory_limit = 0;
   LoadWay way = LoadWay::kAuto;
   uint64_t ring_bytes = 0;  ///< host memory that a file is read through; 0: chosen, at most 1 GiB
+  Arithmetic arithmetic = Arithmetic::kAuto;
   bool validation = false;  ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
   std::function<bool(const LoadProgress&)> progress;

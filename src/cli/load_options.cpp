@@ -22,6 +22,13 @@ void declare_load_options(CLI::App& app, LoadOptions& options) {
          "How weights get into memory: copy, import (the device reads the mapped file), or auto (the "
          "default)")
       ->check(CLI::IsMember({"auto", "copy", "import"}));
+  static const std::map<std::string, Arithmetic> kArithmetics = {
+      {"auto", Arithmetic::kAuto}, {"f32", Arithmetic::kF32}, {"int8", Arithmetic::kInt8}};
+  app.add_option_function<std::string>(
+         "--arithmetic", [&options](const std::string& text) { options.arithmetic = kArithmetics.at(text); },
+         "How decoding multiplies quantised weights: with activations in 8 bits (int8), in f32, or int8 "
+         "where the device has instructions for it (auto, the default)")
+      ->check(CLI::IsMember({"auto", "f32", "int8"}));
   app.add_option_function<std::string>(
       "--ring", [&options](const std::string& text) { options.ring_bytes = parse_size("--ring", text); },
       "Host memory that the file is read through, at most 1GiB (default: 256MiB)");

@@ -120,8 +120,10 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
   }
 
   const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
+  const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
+                    (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
-                                    decode_batch_.address()};
+                                    decode_batch_.address(), int8 ? &kernels_ : nullptr};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
 }
@@ -185,7 +187,8 @@ void Engine::submit_read(Slot& slot, uint32_t index, uint32_t end) {
     const uint32_t position = slot.computed + i;
     head.entries()[i] = {static_cast<uint32_t>(slot.tokens[position]), position, index, 0};
   }
-  const VkCommandBuffer buffer = recordings_->read(read_batch_.address(), std::bit_ceil(count)).handle();
+  const VkCommandBuffer buffer =
+      recordings_->read(read_batch_.address(), std::bit_ceil(count), splits_for(end, 1)).handle();
   device_.submit({&buffer, 1});
   slot.computed = end;
 }
@@ -266,9 +269,13 @@ void Engine::leave_decode(uint32_t slot) {
 uint64_t Engine::submit_step(uint32_t longest) {
   const kernels::BatchHead& head = decode_head();
   const uint32_t sequences = head.outputs;
-  const uint32_t splits = kernels_.splits_for(longest, sequences * spec_.layers[0].kv_heads);
-  const VkCommandBuffer buffer = recordings_->step(decode_batch_.address(), sequences, splits).handle();
+  const VkCommandBuffer buffer =
+      recordings_->step(decode_batch_.address(), sequences, splits_for(longest, sequences)).handle();
   return device_.submit({&buffer, 1});
+}
+
+uint32_t Engine::splits_for(uint32_t longest, uint32_t sequences) const {
+  return kernels_.splits_for(longest, sequences * spec_.layers[0].kv_heads);
 }
 
 uint32_t Engine::steps_ahead() const {

@@ -16,8 +16,9 @@ class Recordings {
   Recordings(vulkan::Device& device, kernels::Kernels& kernels, const model::Program& program)
       : device_(device), kernels_(kernels), program_(program) {}
 
-  /// Reads up to `tokens` tokens of one sequence into KV memory.
-  const vulkan::Recording& read(uint64_t batch, uint32_t tokens);
+  /// Reads up to `tokens` tokens of one sequence into KV memory; attention of a single token in `splits`
+  /// parts.
+  const vulkan::Recording& read(uint64_t batch, uint32_t tokens, uint32_t splits);
   /// Logits of up to `outputs` outputs of what was just read; with `sample`, also draws their next tokens.
   const vulkan::Recording& outputs(uint64_t batch, uint32_t outputs, bool sample);
   /// One decode step of `sequences` sequences, attention in `splits` parts: from the tokens drawn last to the

@@ -112,14 +112,15 @@ void Kernels::record(const Target& target, const Norm& op) {
 
 void Kernels::record(const Target& target, const SwiGlu& op) {
   struct {
-    uint64_t gate, up, result, batch;
+    uint64_t gate, up, result, vectors, batch;
     uint32_t width;
-  } c{op.gate.address, op.up.address, op.out.address, target.batch, op.width};
+  } c{op.gate.address, op.up.address, op.out.address, op.out_int8.address, target.batch, op.width};
   const uint32_t threads = subgroup_ * subgroups(4);
-  const auto& pipe = pipeline(shader("swiglu"), {threads});
+  const bool int8 = op.out_int8.bytes > 0;
+  const auto& pipe = pipeline(shader("swiglu"), {threads, int8 ? 1U : 0U});
   const Range reads[] = {op.gate, op.up, batch_range(target.batch)};
-  target.recording->dispatch(pipe, bytes_of(c), {divide_up(op.width, threads), target.columns, 1}, reads,
-                             {&op.out, 1});
+  target.recording->dispatch(pipe, bytes_of(c), {divide_up(op.width / 4, threads), target.columns, 1}, reads,
+                             {int8 ? &op.out_int8 : &op.out, 1});
 }
 
 }  // namespace caldera::kernels

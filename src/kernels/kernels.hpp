@@ -89,7 +89,9 @@ struct Product {
   Epilogue epilogue;
   Count count;
   Input input = Input::kF32;
-  Range out_int8{};   ///< kSwiGlu, not of f32: the result as int8 vectors instead of `out`; no bytes: `out`
+  Range out_int8{};  ///< kSwiGlu, not of f32: the result as int8 vectors instead of `out`; no bytes: `out`
+  /// Runs beside the operation before it: they write different outputs of one buffer, from the same inputs.
+  bool beside = false;
   uint64_t norm = 0;  ///< kNorm: (weights->columns) f32, and the norm's epsilon
   float epsilon = 0;
 };
@@ -143,8 +145,9 @@ struct DecodeAttention {
 struct SwiGlu {
   Range gate;
   Range up;
-  Range out;
+  Range out;  ///< no bytes: not wanted
   uint32_t width;
+  Range out_int8{};  ///< the same as int8 vectors; no bytes: not wanted
 };
 
 /// Draws the next token of every output; logits (outputs, vocabulary).
@@ -180,6 +183,7 @@ class Kernels {
   void record(const Target& target, const Product& op);
   void record(const Target& target, const Rope& op);
   void record(const Target& target, const Attention& op);
+  void record(const Target& target, const DecodeAttention& op);
   void record(const Target& target, const SwiGlu& op);
   void record(const Target& target, const Sample& op);
 
@@ -191,6 +195,7 @@ class Kernels {
   /// What to do with the products of int8 vectors of this key from now on.
   void choose(const ProductKey& key, const ProductChoice& choice) { choices_[key] = choice; }
   ProductChoice choice(const ProductKey& key) const;
+  WorkgroupLimits workgroup_limits() const { return {subgroup_, max_threads_}; }
 
   /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
   enum class Tiles { kAuto, kAlways, kNever };

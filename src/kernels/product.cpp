@@ -75,7 +75,7 @@ void Kernels::record(const Target& target, const Product& op) {
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
-  bool first = true;
+  bool first = !op.beside;
   for (const Segment& segment : matrix.segments) {
     // A segment's rows in as many dispatches as the limit on workgroups asks for.
     const uint32_t step = max_groups_ * shape.rows;
@@ -157,7 +157,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
-  bool first = true;
+  bool first = !op.beside;
   for (const Segment& segment : matrix.segments) {
     // A segment's rows in as many dispatches as the limit on workgroups asks for.
     const uint32_t step = max_groups_ * group_rows;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "caldera/error.hpp"
 #include "kernels/state.hpp"
@@ -13,10 +12,6 @@
 
 namespace caldera::model {
 namespace {
-
-uint32_t qkv_width(const LayerSpec& layer) {
-  return (layer.heads + 2 * layer.kv_heads) * layer.head;
-}
 
 /// Kernels count activations and the bytes of a page in 32 bits, and drivers read an index as signed.
 /// Errors: kUnsupported.
@@ -43,9 +38,6 @@ void demand_small_offsets(const ModelSpec& spec, const plan::BatchLimits& limits
   }
 }
 
-/// KV memory moves with its pages, so for barriers all of it is one range that nothing else lies in.
-constexpr vulkan::Range kAllKv{UINT64_MAX - 1, 1};
-
 // What the planner reckons with is what the kernels are made for.
 static_assert(plan::kPageTokens == kernels::kPageTokens);
 static_assert(plan::kAttentionSplits == kernels::kMaxSplits);
@@ -71,16 +63,24 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   const bool apart = std::any_of(weights.layers.begin(), weights.layers.end(),
                                  [](const LayerWeights& layer) { return layer.gate_up.parts.size() > 1; });
   const plan::ProgramBytes bytes = plan::program_bytes(plan_shape(spec), limits, apart);
-  act_.x = scratch(device, bytes.x, "the residual stream");
-  act_.normed = scratch(device, bytes.normed, "normalised activations");
-  act_.qkv = scratch(device, bytes.qkv, "queries, keys and values");
-  act_.attended = scratch(device, bytes.attended, "attention's output");
-  act_.hidden = scratch(device, bytes.hidden, "the feed-forward layer");
+  Activations act;
+  act.page_tables = inputs.page_tables;
+  act.x = scratch(device, bytes.x, "the residual stream");
+  act.normed = scratch(device, bytes.normed, "normalised activations");
+  act.qkv = scratch(device, bytes.qkv, "queries, keys and values");
+  act.attended = scratch(device, bytes.attended, "attention's output");
+  act.hidden = scratch(device, bytes.hidden, "the feed-forward layer");
   if (apart) {
-    act_.gate = scratch(device, bytes.gate, "the gate");
-    act_.up = scratch(device, bytes.up, "the feed-forward layer");
+    act.gate = scratch(device, bytes.gate, "the gate");
+    act.up = scratch(device, bytes.up, "the feed-forward layer");
   }
-  act_.parts = scratch(device, bytes.parts, "parts of attention");
+  act.parts = scratch(device, bytes.parts, "parts of attention");
+  act.normed_int8 = scratch(device, bytes.normed_int8, "normalised activations of steps");
+  act.attended_int8 = scratch(device, bytes.attended_int8, "attention's output of steps");
+  act.hidden_int8 = scratch(device, bytes.hidden_int8, "the feed-forward layer of steps");
+  act.counters = scratch(device, bytes.counters, "attention's counters");
+  const std::vector<std::byte> zeros(bytes.counters);
+  device.upload(memory_.back(), 0, zeros);
 
   const std::vector<float> table = rope_table(spec.rope, weights.rope_factors, limits.context);
   memory_.push_back(device.memory().allocate(table.size() * sizeof(float), vulkan::Residency::kDevice,
@@ -88,69 +88,20 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   device.upload(memory_.back(), 0, std::as_bytes(std::span(table)));
   // Before anything else can be refused, which would free what the device still copies to.
   device.end_uploads();
-  rope_table_ = memory_.back().address();
-
-  body_.emplace_back(kernels::Embed{&weights.embedding, act_.x});
-  for (uint32_t i = 0; i < spec.layers.size(); ++i) add_layer(spec, weights, i, inputs);
+  act.rope_table = memory_.back().address();
 
   logits_ = device.memory().allocate(bytes.logits, vulkan::Residency::kDevice, vulkan::Purpose::kActivations,
                                      "logits");
-  const vulkan::Range logits{logits_.address(), logits_.bytes()};
-  const vulkan::Range outputs = scratch(device, bytes.outputs, "outputs");
-  head_.emplace_back(
-      kernels::Norm{act_.x, weights.output_norm, outputs, spec.width, spec.norm_epsilon, true});
-  head_.emplace_back(kernels::Product{&weights.output(), outputs, logits, spec.vocabulary, 0, 0,
-                                      kernels::Epilogue::kStore, kernels::Count::kOutputs});
-  sampling_.emplace_back(kernels::Sample{logits, inputs.decode_batch, inputs.slots, spec.vocabulary});
-}
+  act.logits = {logits_.address(), logits_.bytes()};
+  act.outputs = scratch(device, bytes.outputs, "outputs");
 
-void Program::add_layer(const ModelSpec& spec, const Weights& weights, uint32_t index,
-                        const ProgramInputs& inputs) {
-  using kernels::Count;
-  using kernels::Epilogue;
-  const LayerSpec& layer = spec.layers[index];
-  const LayerWeights& w = weights.layers[index];
-  const auto half_bytes = [](const LayerSpec& one) { return plan::half_layer_bytes(one.kv_heads, one.head); };
-  uint64_t before = 0;
-  for (uint32_t i = 0; i < index; ++i) before += 2 * half_bytes(spec.layers[i]);
-  const kernels::AttentionShape shape{layer.heads,
-                                      layer.kv_heads,
-                                      layer.head,
-                                      static_cast<uint32_t>(before),
-                                      static_cast<uint32_t>(half_bytes(layer)),
-                                      layer.window};
-  const uint32_t width = qkv_width(layer);
-
-  body_.emplace_back(
-      kernels::Norm{act_.x, w.attention_norm, act_.normed, spec.width, spec.norm_epsilon, false});
-  uint32_t first = 0;
-  for (const kernels::Matrix& part : w.qkv.parts) {
-    const uint64_t bias = w.qkv.bias != 0 ? w.qkv.bias + uint64_t{first} * sizeof(float) : 0;
-    body_.emplace_back(
-        kernels::Product{&part, act_.normed, act_.qkv, width, first, bias, Epilogue::kStore, Count::kTokens});
-    first += part.rows;
+  reading_ = reading_pass(spec, weights, act);
+  int8_ = inputs.int8 != nullptr;
+  if (int8_) {
+    step_one_ = step_pass(spec, weights, act, *inputs.int8, 1);
+    step_many_ = step_pass(spec, weights, act, *inputs.int8, kernels::kMaxVectorColumns);
   }
-  body_.emplace_back(kernels::Rope{shape, act_.qkv, rope_table_, w.query_norm, w.key_norm, inputs.page_tables,
-                                   kAllKv, spec.rope.rotated, spec.rope.neox, spec.norm_epsilon,
-                                   1.0F / std::sqrt(static_cast<float>(layer.head))});
-  body_.emplace_back(
-      kernels::Attention{shape, act_.qkv, act_.attended, act_.parts, inputs.page_tables, kAllKv});
-  body_.emplace_back(kernels::Product{&w.attention_output, act_.attended, act_.x, spec.width, 0,
-                                      w.attention_output_bias, Epilogue::kAdd, Count::kTokens});
-
-  body_.emplace_back(kernels::Norm{act_.x, w.ffn_norm, act_.normed, spec.width, spec.norm_epsilon, false});
-  if (w.gate_up.parts.size() == 1) {
-    body_.emplace_back(kernels::Product{&w.gate_up.parts[0], act_.normed, act_.hidden, layer.ffn, 0, 0,
-                                        Epilogue::kSwiGlu, Count::kTokens});
-  } else {
-    body_.emplace_back(kernels::Product{&w.gate_up.parts[0], act_.normed, act_.gate, layer.ffn, 0, 0,
-                                        Epilogue::kStore, Count::kTokens});
-    body_.emplace_back(kernels::Product{&w.gate_up.parts[1], act_.normed, act_.up, layer.ffn, 0, 0,
-                                        Epilogue::kStore, Count::kTokens});
-    body_.emplace_back(kernels::SwiGlu{act_.gate, act_.up, act_.hidden, layer.ffn});
-  }
-  body_.emplace_back(
-      kernels::Product{&w.down, act_.hidden, act_.x, spec.width, 0, 0, Epilogue::kAdd, Count::kTokens});
+  sampling_.emplace_back(kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary});
 }
 
 }  // namespace caldera::model

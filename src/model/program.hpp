@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <variant>
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "model/passes.hpp"
 #include "model/spec.hpp"
 #include "model/weights.hpp"
 #include "plan/limits.hpp"
@@ -13,14 +13,13 @@
 
 namespace caldera::model {
 
-using Operation = std::variant<kernels::Embed, kernels::Norm, kernels::Product, kernels::Rope,
-                               kernels::Attention, kernels::SwiGlu, kernels::Sample>;
-
 /// What the engine gives the program to work on.
 struct ProgramInputs {
   uint64_t page_tables = 0;   ///< address of each slot's page table
   uint64_t slots = 0;         ///< address of each slot's kernels::SlotAddresses
   uint64_t decode_batch = 0;  ///< address of the batch that the sampler feeds
+  /// The kernels whose products of int8 vectors decode steps use; null: steps compute as reading does.
+  const kernels::Kernels* int8 = nullptr;
 };
 
 /// The operations, and the activations they work on. Refers to `weights`, which must outlive it.
@@ -30,10 +29,15 @@ class Program {
   Program(const ModelSpec& spec, const Weights& weights, const plan::BatchLimits& limits,
           const ProgramInputs& inputs, vulkan::Device& device);
 
-  /// From token ids to the last layer's output.
-  const std::vector<Operation>& body() const { return body_; }
-  /// From there to the logits of the batch's outputs.
-  const std::vector<Operation>& head() const { return head_; }
+  /// For any number of neighbouring tokens of one sequence.
+  const Pass& reading() const { return reading_; }
+  /// For one token each of up to kernels::kMaxVectorColumns sequences.
+  const Pass& step(uint32_t sequences) const {
+    if (!int8_) return reading_;
+    return sequences == 1 ? step_one_ : step_many_;
+  }
+  /// Whether steps compute with int8 vectors.
+  bool int8() const { return int8_; }
   /// From the logits to the next tokens.
   const std::vector<Operation>& sampling() const { return sampling_; }
 
@@ -43,17 +47,12 @@ class Program {
 
  private:
   vulkan::Range scratch(vulkan::Device& device, uint64_t bytes, const char* what);
-  void add_layer(const ModelSpec& spec, const Weights& weights, uint32_t index, const ProgramInputs& inputs);
 
-  struct Activations {
-    vulkan::Range x, normed, qkv, attended, hidden, gate, up, parts;
-  };
-
-  std::vector<Operation> body_;
-  std::vector<Operation> head_;
+  Pass reading_;
+  Pass step_one_;
+  Pass step_many_;
+  bool int8_ = false;
   std::vector<Operation> sampling_;
-  Activations act_;
-  uint64_t rope_table_ = 0;
   uint64_t page_bytes_ = 0;
   vulkan::Allocation logits_;
   std::vector<vulkan::Allocation> memory_;

@@ -52,6 +52,13 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
   bytes.rope_table = (kRopeFineRows + uint64_t{limits.context} / kRopeFineRows + 1) * rotated * kFloat;
   bytes.logits = uint64_t{limits.outputs} * shape.vocabulary * kFloat;
   bytes.outputs = uint64_t{limits.outputs} * shape.width * kFloat;
+  const auto vectors = [&](uint64_t columns) { return limits.decode_tokens * int8_vector_bytes(columns); };
+  bytes.normed_int8 = vectors(shape.width);
+  bytes.attended_int8 =
+      vectors(widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; }));
+  bytes.hidden_int8 = vectors(widest(shape, [](const LayerShape& layer) { return layer.ffn; }));
+  bytes.counters = limits.decode_tokens * sizeof(uint32_t) *
+                   widest(shape, [](const LayerShape& layer) { return layer.kv_heads; });
   return bytes;
 }
 

@@ -45,6 +45,11 @@ struct ProgramBytes {
   uint64_t rope_table = 0;
   uint64_t logits = 0;
   uint64_t outputs = 0;  ///< the residual stream of those tokens whose logits are wanted
+  // Of decode steps, as int8 vectors, and what attention counts its parts by.
+  uint64_t normed_int8 = 0;
+  uint64_t attended_int8 = 0;
+  uint64_t hidden_int8 = 0;
+  uint64_t counters = 0;
 };
 
 /// `gate_apart`: gate and up of some layer are not one matrix.

@@ -1,0 +1,58 @@
+// A model's forward pass as lists of operations: one for reading tokens, two for decode steps.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+#include "model/spec.hpp"
+#include "model/weights.hpp"
+
+namespace caldera::model {
+
+using Operation =
+    std::variant<kernels::Embed, kernels::Norm, kernels::Product, kernels::Rope, kernels::Attention,
+                 kernels::DecodeAttention, kernels::SwiGlu, kernels::Sample>;
+
+/// The operations of a forward pass in two parts.
+struct Pass {
+  std::vector<Operation> body;  ///< from token ids to the last layer's output
+  std::vector<Operation> head;  ///< from there to the logits of the batch's outputs
+};
+
+/// The buffers that a pass works in. What is overwritten layer by layer is shared by all passes.
+struct Activations {
+  vulkan::Range x;         ///< the residual stream
+  vulkan::Range normed;    ///< the residual stream, normalised
+  vulkan::Range qkv;       ///< queries, keys and values
+  vulkan::Range attended;  ///< attention's output
+  vulkan::Range hidden;    ///< between the feed-forward matrices
+  vulkan::Range gate;      ///< where gate and up are apart
+  vulkan::Range up;
+  vulkan::Range parts;  ///< of split attention
+  vulkan::Range outputs;
+  vulkan::Range logits;
+  // Of steps, as int8 vectors; and what attention counts its parts by.
+  vulkan::Range normed_int8;
+  vulkan::Range attended_int8;
+  vulkan::Range hidden_int8;
+  vulkan::Range counters;
+  uint64_t rope_table = 0;
+  uint64_t page_tables = 0;  ///< address of each slot's page table
+};
+
+/// For any number of neighbouring tokens of one sequence: eight operations a layer, all in f32.
+Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
+
+/// For one token each of up to `sequences` sequences, by products of int8 vectors where `kernels` can: five
+/// operations a layer for one sequence, seven for more, because norms are then operations of their own.
+Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations,
+               const kernels::Kernels& kernels, uint32_t sequences);
+
+/// Queries, keys and values of a token in one layer.
+inline uint32_t qkv_width(const LayerSpec& layer) {
+  return (layer.heads + 2 * layer.kv_heads) * layer.head;
+}
+
+}  // namespace caldera::model
