@@ -1,18 +1,61 @@
 // Rotation, KV memory and attention.
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+
+#include "caldera/error.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/shaders.hpp"
 
 namespace caldera::kernels {
+namespace {
+
+/// Dimensions in 16 bytes of f16: a lane's piece of a row of keys or values.
+constexpr uint32_t kPiece = 8;
+
+/// Lanes that share a key.
+uint32_t lanes_of_key(uint32_t head, uint32_t subgroup) {
+  return std::min(subgroup, std::bit_ceil(head / kPiece));
+}
+
+}  // namespace
 
 uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
   if (software_) return 1;
-  // A part of fewer than 128 keys costs more in merging than it saves.
+  // Merging costs two microseconds, in which a workgroup reads some hundreds of keys. Once there is merging,
+  // its cost hardly depends on the number of parts, so they fill the device: about one workgroup for each of
+  // the multiprocessors of a large one. A part of fewer than 128 keys leaves subgroups idle.
+  constexpr uint32_t kAlone = 512;
+  constexpr uint32_t kLeast = 128;
+  constexpr uint32_t kWorkgroups = 132;
   uint32_t splits = 1;
-  while (splits < kMaxSplits && splits * groups < 256 && tokens / (splits * 2) >= 128) splits *= 2;
+  if (tokens <= kAlone) return splits;
+  // 1, 2, 3, 4, 6, 8, 12, ...: few, because each is a recording of its own.
+  for (const uint32_t more : {2U, 3U, 4U, 6U, 8U, 12U, 16U, 24U, 32U, 48U, kMaxSplits}) {
+    if (more * groups > kWorkgroups || more * kLeast > tokens) break;
+    splits = more;
+  }
   return splits;
+}
+
+DecodeAttentionSizes Kernels::decode_attention_sizes(const AttentionShape& shape) const {
+  if (decode_attention_) return *decode_attention_;
+  const uint32_t lanes = lanes_of_key(shape.head, subgroup_);
+  const uint32_t slices = divide_up(divide_up(shape.head, kPiece), lanes);
+  // A lane holds queries, sums and scores of all heads in registers: 8 heads of one piece fill them. What
+  // does not fit is shared out evenly.
+  const uint32_t sharing = shape.heads / shape.kv_heads;
+  const uint32_t chunks = divide_up(sharing, std::max(8 / slices, 1U));
+  const uint32_t heads = divide_up(sharing, chunks);
+  // A software device has no latency to hide, compiles every load and runs subgroups one after the other.
+  const uint32_t loads = software_ || heads * slices > 4 ? 4 : 8;
+  return {heads, std::min(std::bit_floor(std::max(loads / slices, 1U)), lanes), subgroups(software_ ? 1 : 8)};
+}
+
+uint32_t Kernels::decode_attention_groups(const AttentionShape& shape) const {
+  return shape.kv_heads * divide_up(shape.heads / shape.kv_heads, decode_attention_sizes(shape).heads);
 }
 
 void Kernels::record(const Target& target, const Rope& op) {
@@ -62,6 +105,56 @@ void Kernels::record(const Target& target, const Attention& op) {
   const Range merge_reads[] = {op.parts, batch_range(target.batch)};
   target.recording->dispatch(merge_pipe, bytes_of(merge), {op.shape.heads, target.columns, 1}, merge_reads,
                              {&op.out, 1});
+}
+
+void Kernels::record(const Target& target, const DecodeAttention& op) {
+  const AttentionShape& shape = op.rope.shape;
+  const Range& out = op.attention.out;
+  if (shape.head % kPiece != 0 || (op.out_int8.bytes > 0 && shape.head % 32 != 0)) {
+    throw Error(ErrorKind::kInternal,
+                fmt::format("attention heads of {} are not a multiple of {}: take Rope and Attention, or f32",
+                            shape.head, shape.head % kPiece != 0 ? kPiece : 32));
+  }
+  const Range& parts = op.attention.parts;
+  struct {
+    uint64_t qkv, table, query_norm, key_norm, batch, tables, result, result_int8, part_sums, part_weights,
+        counters;
+    uint32_t heads, kv_heads, rotated, layer_offset, v_offset, window;
+    float epsilon, query_scale;
+  } c{};
+  c.qkv = op.rope.qkv.address;
+  c.table = op.rope.table;
+  c.query_norm = op.rope.query_norm;
+  c.key_norm = op.rope.key_norm;
+  c.batch = target.batch;
+  c.tables = op.rope.page_tables;
+  c.result = out.bytes > 0 ? out.address : 0;
+  c.result_int8 = op.out_int8.bytes > 0 ? op.out_int8.address : 0;
+  c.part_sums = parts.address;
+  c.part_weights = parts.address + uint64_t{target.columns} * shape.heads * target.splits * shape.head * 4;
+  c.counters = op.counters.address;
+  c.heads = shape.heads;
+  c.kv_heads = shape.kv_heads;
+  c.rotated = op.rope.rotated;
+  c.layer_offset = shape.layer_offset;
+  c.v_offset = shape.v_offset;
+  c.window = shape.window;
+  c.epsilon = op.rope.epsilon;
+  c.query_scale = op.rope.query_scale;
+
+  const DecodeAttentionSizes sizes = decode_attention_sizes(shape);
+  const auto& pipe = pipeline(shader("decode_attention"),
+                              {subgroup_ * sizes.subgroups, subgroup_, sizes.subgroups, shape.head,
+                               op.rope.neox ? 1U : 0U, op.rope.query_norm != 0 ? 1U : 0U, sizes.heads,
+                               lanes_of_key(shape.head, subgroup_), sizes.keys, target.splits});
+  const Range reads[] = {op.rope.qkv, op.rope.kv, batch_range(target.batch)};
+  std::vector<Range> writes{op.rope.kv};
+  for (const Range& range : {out, op.out_int8}) {
+    if (range.bytes > 0) writes.push_back(range);
+  }
+  if (target.splits > 1) writes.insert(writes.end(), {parts, op.counters});
+  target.recording->dispatch(pipe, bytes_of(c),
+                             {decode_attention_groups(shape), target.columns, target.splits}, reads, writes);
 }
 
 }  // namespace caldera::kernels

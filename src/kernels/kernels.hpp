@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "kernels/product_choice.hpp"
@@ -111,7 +112,7 @@ struct AttentionShape {
 struct Rope {
   AttentionShape shape;
   Range qkv;
-  uint64_t table;       ///< cos and sin, see glsl/rope.comp
+  uint64_t table;       ///< cos and sin, see glsl/rope.glsl
   uint64_t query_norm;  ///< (head) f32, or 0
   uint64_t key_norm;    ///< (head) f32, or 0
   uint64_t page_tables;
@@ -137,8 +138,15 @@ struct Attention {
 struct DecodeAttention {
   Rope rope;
   Attention attention;  ///< `out`, no bytes: not wanted
-  Range out_int8;       ///< the same as int8 vectors (tokens, heads * head); no bytes: not wanted
-  Range counters;       ///< (tokens, kv_heads) u32, zero before and after: parts that are done
+  Range out_int8;       ///< the same as int8 vectors, where head is a multiple of 32; no bytes: not wanted
+  Range counters;       ///< (tokens, heads) u32, zero before and after: parts that are done
+};
+
+/// How DecodeAttention is cut up; see glsl/decode_attention.comp.
+struct DecodeAttentionSizes {
+  uint32_t heads;      ///< query heads of a workgroup, which share a KV head
+  uint32_t keys;       ///< loads of keys that a lane has under way, a power of two
+  uint32_t subgroups;  ///< of a workgroup
 };
 
 /// out = silu(gate) * up, all (tokens, width).
@@ -201,8 +209,15 @@ class Kernels {
   enum class Tiles { kAuto, kAlways, kNever };
   void set_tiles(Tiles tiles) { tiles_ = tiles; }
 
+  /// How DecodeAttention cuts `shape` up; and how it is to cut up all from now on, nothing: as usual.
+  DecodeAttentionSizes decode_attention_sizes(const AttentionShape& shape) const;
+  void set_decode_attention_sizes(std::optional<DecodeAttentionSizes> sizes) { decode_attention_ = sizes; }
+  /// Workgroups of DecodeAttention for one token and one part.
+  uint32_t decode_attention_groups(const AttentionShape& shape) const;
+
   uint32_t subgroup() const { return subgroup_; }
-  /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`.
+  /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`, when
+  /// all tokens of the batch together take `groups` workgroups a part.
   uint32_t splits_for(uint32_t tokens, uint32_t groups) const;
 
  private:
@@ -234,6 +249,7 @@ class Kernels {
   uint32_t max_shared_bytes_;                            ///< of a workgroup
   uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
+  std::optional<DecodeAttentionSizes> decode_attention_;
 };
 
 }  // namespace caldera::kernels

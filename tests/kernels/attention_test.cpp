@@ -2,6 +2,7 @@
 // hold NaN.
 #include <gtest/gtest.h>
 
+#include "kernels/expected_attention.hpp"
 #include "kernels/kernel_test.hpp"
 #include "kernels/test_pages.hpp"
 
@@ -35,23 +36,7 @@ void check(const Case& c, const std::vector<Entry>& entries, bool one_token_each
     for (uint32_t page = 0; page * kPageTokens < written[slot]; ++page) needed[slot].push_back(page);
   }
   TestPages pages(needed, c.kv_heads, c.head);
-  std::map<std::pair<uint32_t, uint32_t>, TestPages::Image> images;
-  std::mt19937 random(c.head);
-  for (uint32_t slot = 0; slot < written.size(); ++slot) {
-    for (const uint32_t page : needed[slot]) {
-      TestPages::Image image = pages.blank();
-      for (uint32_t p = page * kPageTokens; p < std::min(written[slot], (page + 1) * kPageTokens); ++p) {
-        for (uint32_t h = 0; h < c.kv_heads; ++h) {
-          for (uint32_t d = 0; d < c.head; ++d) {
-            image[pages.at(false, h, p, d)] = quant::f16_from_float(test::uniform(random, -1, 1));
-            image[pages.at(true, h, p, d)] = quant::f16_from_float(test::uniform(random, -1, 1));
-          }
-        }
-      }
-      pages.write(slot, page, image);
-      images[{slot, page}] = std::move(image);
-    }
-  }
+  const TestImages images = fill_pages(pages, written, c.kv_heads, c.head);
   const uint32_t row = (c.heads + 2 * c.kv_heads) * c.head;
   const float size = c.sharpness * 3 / std::sqrt(static_cast<float>(c.head));  // a uniform's variance is 1/3
   const std::vector<float> in = test::uniforms(size_t{recorded} * row, c.heads, -size, size);
@@ -76,31 +61,12 @@ void check(const Case& c, const std::vector<Entry>& entries, bool one_token_each
       }
       const Entry& entry = entries[t];
       const uint32_t kv_head = h / (c.heads / c.kv_heads);
-      const uint32_t first = c.window == 0 || entry.position < c.window ? 0 : entry.position - c.window + 1;
-      std::vector<double> score;
-      double maximum = -INFINITY;
-      for (uint32_t p = first; p <= entry.position; ++p) {
-        const TestPages::Image& image = images.at({entry.slot, p / kPageTokens});
-        double sum = 0;
-        for (uint32_t d = 0; d < c.head; ++d) {
-          sum += double{in[size_t{t} * row + h * c.head + d]} *
-                 double{quant::float_from_f16(image[pages.at(false, kv_head, p, d)])};
-        }
-        score.push_back(sum);
-        maximum = std::max(maximum, sum);
-      }
-      std::vector<double> expected(c.head);
-      double total = 0;
-      for (uint32_t p = first; p <= entry.position; ++p) {
-        const TestPages::Image& image = images.at({entry.slot, p / kPageTokens});
-        const double weight = std::exp(score[p - first] - maximum);
-        total += weight;
-        for (uint32_t d = 0; d < c.head; ++d) {
-          expected[d] += weight * double{quant::float_from_f16(image[pages.at(true, kv_head, p, d)])};
-        }
-      }
+      const float* query = &in[size_t{t} * row + h * c.head];
+      const std::vector<double> expected =
+          attend(pages, images, entry.slot, kv_head, first_seen(entry.position, c.window), entry.position,
+                 std::vector<double>(query, query + c.head));
       for (uint32_t d = 0; d < c.head; ++d) {
-        ASSERT_NEAR(result[d], expected[d] / total, tolerance)
+        ASSERT_NEAR(result[d], expected[d], tolerance)
             << "token " << t << " at " << entry.position << ", head " << h << ", dimension " << d;
       }
     }

@@ -3,30 +3,14 @@
 
 #include <set>
 
+#include "kernels/expected_attention.hpp"
 #include "kernels/kernel_test.hpp"
 #include "kernels/test_pages.hpp"
 
 namespace caldera::kernels {
 namespace {
 
-constexpr double kBase = 10000;
-constexpr uint32_t kContext = 100100;
 constexpr float kEpsilon = 1e-6F;
-
-/// The table that glsl/rope.comp describes.
-std::vector<float> rope_table(uint32_t rotated) {
-  std::vector<float> table;
-  const auto add_row = [&](double position) {
-    for (uint32_t i = 0; i < rotated / 2; ++i) {
-      const double angle = position * std::pow(kBase, -2.0 * i / rotated);
-      table.push_back(static_cast<float>(std::cos(angle)));
-      table.push_back(static_cast<float>(std::sin(angle)));
-    }
-  };
-  for (uint32_t row = 0; row < kRopeFineRows; ++row) add_row(row);
-  for (uint32_t row = 0; row <= kContext / kRopeFineRows; ++row) add_row(double{kRopeFineRows} * row);
-  return table;
-}
 
 struct Case {
   uint32_t heads = 4;
@@ -35,29 +19,9 @@ struct Case {
   uint32_t rotated = 64;
   bool neox = false;
   bool norm = false;
-};
 
-/// A query or key head normalised, scaled and rotated in double precision.
-std::vector<double> rotated_head(const Case& c, const float* in, const std::vector<float>& norm, double scale,
-                                 uint32_t position) {
-  std::vector<double> out(in, in + c.head);
-  if (c.norm) {
-    double squares = 0;
-    for (const double value : out) squares += value * value;
-    const double factor = 1 / std::sqrt(squares / c.head + double{kEpsilon});
-    for (uint32_t i = 0; i < c.head; ++i) out[i] *= factor * double{norm[i]};
-  }
-  for (double& value : out) value *= scale;
-  for (uint32_t i = 0; i < c.rotated / 2; ++i) {
-    double& first = out[c.neox ? i : 2 * i];
-    double& second = out[c.neox ? i + c.rotated / 2 : 2 * i + 1];
-    const double angle = position * std::pow(kBase, -2.0 * i / c.rotated);
-    const double turned = first * std::cos(angle) - second * std::sin(angle);
-    second = second * std::cos(angle) + first * std::sin(angle);
-    first = turned;
-  }
-  return out;
-}
+  RotaryCase rotary() const { return {head, rotated, neox, norm, kEpsilon}; }
+};
 
 void check(const Case& c, const std::vector<Entry>& entries, uint32_t recorded) {
   SCOPED_TRACE(::testing::Message() << c.heads << " over " << c.kv_heads << " heads of " << c.head << ", "
@@ -79,7 +43,7 @@ void check(const Case& c, const std::vector<Entry>& entries, uint32_t recorded) 
   const DeviceArray<float> qkv(in);
   const DeviceArray<float> device_query_norm(query_norm);
   const DeviceArray<float> device_key_norm(key_norm);
-  const DeviceArray<float> table(rope_table(c.rotated));
+  const DeviceArray<float> table(rope_table(c.rotary()));
   const float scale = 1 / std::sqrt(static_cast<float>(c.head));
   run(Rope{pages.shape(c.heads), qkv.range(), table.address(), c.norm ? device_query_norm.address() : 0,
            c.norm ? device_key_norm.address() : 0, pages.tables(), kKv, c.rotated, c.neox, kEpsilon, scale},
@@ -97,7 +61,7 @@ void check(const Case& c, const std::vector<Entry>& entries, uint32_t recorded) 
     for (uint32_t h = 0; h < c.heads; ++h) {
       const uint32_t base = t * row + h * c.head;
       const std::vector<double> expected =
-          rotated_head(c, &in[base], query_norm, double{scale}, entry.position);
+          rotated_head(c.rotary(), &in[base], query_norm, double{scale}, entry.position);
       for (uint32_t d = 0; d < c.head; ++d) {
         // Values below 9 in f32, turned by cos and sin that two f32 tables compose.
         ASSERT_NEAR(got[base + d], expected[d], 9 * double{scale} * 8 * 0x1p-24 * (c.norm ? 2 : 1))
@@ -107,7 +71,7 @@ void check(const Case& c, const std::vector<Entry>& entries, uint32_t recorded) 
     std::vector<double>& image = images.at({entry.slot, entry.position / kPageTokens});
     for (uint32_t h = 0; h < c.kv_heads; ++h) {
       const float* key = &in[t * row + (c.heads + h) * c.head];
-      const std::vector<double> expected = rotated_head(c, key, key_norm, 1, entry.position);
+      const std::vector<double> expected = rotated_head(c.rotary(), key, key_norm, 1, entry.position);
       for (uint32_t d = 0; d < c.head; ++d) {
         image[pages.at(false, h, entry.position, d)] = expected[d];
         image[pages.at(true, h, entry.position, d)] = double{key[c.kv_heads * c.head + d]};
@@ -121,8 +85,7 @@ void check(const Case& c, const std::vector<Entry>& entries, uint32_t recorded) 
         ASSERT_EQ(page[i], kUnwritten)
             << "slot " << place.first << ", page " << place.second << ", half " << i;
       } else {
-        // An f16 may be rounded either way (one ulp, 2^-10); 2^-20 stands for the f32 before it.
-        ASSERT_NEAR(quant::float_from_f16(page[i]), image[i], std::abs(image[i]) * 0x1p-10 + 0x1p-18)
+        ASSERT_NEAR(quant::float_from_f16(page[i]), image[i], half_tolerance(image[i]))
             << "slot " << place.first << ", page " << place.second << ", half " << i;
       }
     }

@@ -1,0 +1,420 @@
+#version 460
+// Attention of a decode step in one dispatch: queries and the new key are normalised and rotated, the new key and value
+// written to the sequence's KV page, and the queries attend to all keys, with an online softmax
+// (https://arxiv.org/abs/1805.02867).
+// A workgroup serves one token, the HEADS query heads of a chunk of those that share a KV head, and one part of the
+// keys. Its subgroups take tiles of keys in turn. In a subgroup LANES lanes share a key, 8 dimensions (16 bytes) each,
+// so that a load of all lanes is one piece of memory; SLOTS keys lie side by side, KEYS loads are under way at once,
+// and the next tile's keys are, while values are summed up. The new token is taken from shared memory, by part 0.
+// Parts are merged by the workgroup that finishes last, which a counter tells.
+//
+// qkv (tokens, (heads + 2 kv_heads) * HEAD) f32, not rotated; out (tokens, heads * HEAD) f32, or int8 vectors.
+// parts: sums (tokens, heads, SPLITS, HEAD), then maximum and weight (tokens, heads, SPLITS, 2), f32; counters (tokens,
+// kv_heads, chunks), zero before and after. Groups: (kv_heads * chunks, tokens, SPLITS).
+#include "common.glsl"
+#include "pages.glsl"
+#include "int8_vector.glsl"
+layout(local_size_x_id = 0) in;  // SUBGROUP * SUBGROUPS
+layout(constant_id = 1) const uint SUBGROUP = 8;
+layout(constant_id = 2) const uint SUBGROUPS = 2;
+layout(constant_id = 3) const uint HEAD = 64;     // a multiple of 8, for int8 vectors of 32
+layout(constant_id = 4) const bool NEOX = false;  // see rope.glsl
+layout(constant_id = 5) const bool NORM = false;
+layout(constant_id = 6) const uint HEADS = 3;
+layout(constant_id = 7) const uint LANES = 8;  // a power of two
+layout(constant_id = 8) const uint KEYS = 4;   // a power of two, at most LANES
+layout(constant_id = 9) const uint SPLITS = 1;
+#include "rope.glsl"
+
+layout(buffer_reference, std430, buffer_reference_align = 16) coherent buffer PartSums { vec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) coherent buffer PartWeights { vec2 v[]; };
+
+layout(push_constant) uniform Constants {
+  Floats qkv;
+  Pairs table;
+  Floats query_norm;
+  Floats key_norm;
+  Batch batch;
+  PageTables tables;
+  uint64_t result;       // 0: not wanted
+  uint64_t result_int8;  // 0: not wanted
+  PartSums part_sums;
+  PartWeights part_weights;
+  WriteWords counters;
+  uint heads;
+  uint kv_heads;
+  uint rotated;
+  uint layer_offset;
+  uint v_offset;
+  uint window;  // a query sees this many keys, itself included; 0: all
+  float epsilon;
+  float query_scale;
+};
+
+const uint PIECES = HEAD / 8;                         // of 16 bytes in a row
+const uint SLICES = (PIECES + LANES - 1) / LANES;     // pieces of a lane
+const uint SLOTS = SUBGROUP / LANES;                  // keys side by side
+const uint TILE = SLOTS * KEYS;                       // keys; divides a page
+const uint FOURS = HEAD / 4;
+const uint HEAD_FOURS = (HEADS + 3) / 4;
+const uint FIT = 4096 / (SUBGROUPS * HEAD);           // heads whose sums of all subgroups are 16 KiB
+const uint ROUND = FIT > HEADS ? HEADS : FIT;
+const float kNever = -1e30;
+
+shared vec4 queries[HEADS * FOURS];
+shared uvec4 own_row[2 * PIECES];                     // the new key and value, f16
+shared vec4 key_weights[SUBGROUPS * TILE * HEAD_FOURS];
+shared vec4 sums[SUBGROUPS * ROUND * FOURS];
+shared float maxima[SUBGROUPS * HEADS];
+shared float totals[SUBGROUPS * HEADS];
+shared uint finished;
+
+// What a subgroup has seen of its keys: the greatest score, the sum of weights exp(score - maximum) of this lane's
+// keys, and the weighted sums of the dimensions of this lane over the keys of its slot.
+float maximum[HEADS];
+float total[HEADS];
+vec4 sum[HEADS][SLICES][2];
+
+uint lane_piece() { return gl_SubgroupInvocationID % LANES; }
+uint lane_slot() { return gl_SubgroupInvocationID / LANES; }
+
+/// The piece of a row that is this lane's slice `j`. Lanes beyond the row repeat its last piece, for nothing.
+uint piece(uint j) {
+  const uint at = j * LANES + lane_piece();
+  return PIECES % LANES == 0 ? at : min(at, PIECES - 1);
+}
+bool in_row(uint j) { return PIECES % LANES == 0 || j * LANES + lane_piece() < PIECES; }
+
+/// This lane's slices of KEYS rows of a page, of which `rows` is the first of the tile.
+void load_rows(uint64_t rows, out uvec4 row[KEYS][SLICES]) {
+  [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+    const uint64_t at = rows + 16 * (lane_slot() * PIECES + piece(j));
+    [[unroll]] for (uint u = 0; u < KEYS; ++u) row[u][j] = load_words4(at, u * SLOTS * PIECES);
+  }
+}
+
+void unpack(uvec4 halves, out vec4 low, out vec4 high) {
+  low = vec4(unpackHalf2x16(halves.x), unpackHalf2x16(halves.y));
+  high = vec4(unpackHalf2x16(halves.z), unpackHalf2x16(halves.w));
+}
+
+vec4 query(uint q, uint j, uint part) {
+  return in_row(j) ? queries[q * FOURS + 2 * piece(j) + part] : vec4(0);
+}
+
+float add_product(float to, vec4 a, vec4 b) {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, to))));
+}
+
+/// This lane's part of the scores of a key's slices.
+void add_scores(uvec4 key[SLICES], inout float score[HEADS]) {
+  [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+    vec4 low, high;
+    unpack(key[j], low, high);
+    [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+      score[q] = add_product(add_product(score[q], query(q, j, 0), low), query(q, j, 1), high);
+    }
+  }
+}
+
+void add_value(uvec4 value[SLICES], float weight[HEADS]) {
+  [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+    vec4 low, high;
+    unpack(value[j], low, high);
+    [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+      sum[q][j][0] = fma(vec4(weight[q]), low, sum[q][j][0]);
+      sum[q][j][1] = fma(vec4(weight[q]), high, sum[q][j][1]);
+    }
+  }
+}
+
+/// Normalises and rotates the queries into shared memory, with `own` also the new key and value, which go to the page
+/// rows at `row` unless it is 0.
+void prepare(uint token, uint first_head, uint most_heads, uint kv_head, uint position, bool own, uint64_t row) {
+  Rotary rotary = Rotary(table, rotated, position);
+  const uint tasks = HEADS + (own ? 2 : 0);
+  for (uint task = gl_SubgroupID; task < tasks; task += SUBGROUPS) {
+    const bool is_query = task < HEADS;
+    const bool is_value = task == HEADS + 1;
+    const uint head = is_query ? first_head + min(task, most_heads - 1) : heads + (is_value ? kv_heads : 0) + kv_head;
+    Floats values = Floats(uint64_t(qkv) + 4 * HEAD * (token * (heads + 2 * kv_heads) + head));
+    Floats weight = is_query ? query_norm : key_norm;
+    const float factor = is_value ? 1 : norm_factor(values, epsilon) * (is_query ? query_scale : 1);
+    for (uint step = gl_SubgroupInvocationID; step < FOURS; step += SUBGROUP) {
+      const uvec4 at = step_dimensions(step, is_value, rotary);
+      const vec4 value = prepare_step(values, step, at, is_value, factor, weight, rotary);
+      if (is_query) {
+        [[unroll]] for (uint i = 0; i < 4; ++i) queries[task * FOURS + at[i] / 4][at[i] % 4] = value[i];
+        continue;
+      }
+      const uvec4 words = pack_step(at, value);
+      const uint first = is_value ? PIECES : 0;
+      own_row[first + words.x / 4][words.x % 4] = words.y;
+      own_row[first + words.z / 4][words.z % 4] = words.w;
+      if (row != 0) {
+        const uint64_t to = row + (is_value ? v_offset : 0);
+        WriteWords(to).v[words.x] = words.y;
+        WriteWords(to).v[words.z] = words.w;
+      }
+    }
+  }
+}
+
+/// Begins with the new token's key and value.
+void begin_with_own() {
+  uvec4 row[SLICES];
+  [[unroll]] for (uint j = 0; j < SLICES; ++j) row[j] = own_row[piece(j)];
+  float score[HEADS];
+  [[unroll]] for (uint q = 0; q < HEADS; ++q) score[q] = 0;
+  add_scores(row, score);
+  float weight[HEADS];
+  [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+    [[unroll]] for (uint bit = 1; bit < LANES; bit *= 2) score[q] += subgroupShuffleXor(score[q], bit);
+    maximum[q] = score[q];
+    total[q] = gl_SubgroupInvocationID == 0 ? 1 : 0;
+    weight[q] = lane_slot() == 0 ? 1 : 0;
+  }
+  [[unroll]] for (uint j = 0; j < SLICES; ++j) row[j] = own_row[PIECES + piece(j)];
+  add_value(row, weight);
+}
+
+/// Weighs a tile of keys, from this lane's parts of its scores, and leaves the weights in shared memory.
+void weigh(float score[KEYS][HEADS], uint first_key, uint earliest, uint position) {
+  // Lanes of a key exchange halves of their parts, until each has one key's sums.
+  uint key = 0;
+  [[unroll]] for (uint bit = 1; bit < KEYS; bit *= 2) {
+    const uint half_keys = KEYS / (2 * bit);
+    const bool upper = (gl_SubgroupInvocationID & bit) != 0;
+    key += upper ? half_keys : 0;
+    [[unroll]] for (uint u = 0; u < half_keys; ++u) {
+      [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+        const float given = upper ? score[u][q] : score[u + half_keys][q];
+        score[u][q] = (upper ? score[u + half_keys][q] : score[u][q]) + subgroupShuffleXor(given, bit);
+      }
+    }
+  }
+  [[unroll]] for (uint bit = KEYS; bit < LANES; bit *= 2) {
+    [[unroll]] for (uint q = 0; q < HEADS; ++q) score[0][q] += subgroupShuffleXor(score[0][q], bit);
+  }
+
+  const uint number = first_key + key * SLOTS + lane_slot();
+  const bool seen = number >= earliest && number < position;
+  bool above = false;
+  [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+    if (!seen) score[0][q] = kNever;
+    above = above || score[0][q] > maximum[q];
+  }
+  // Maxima settle after a few tiles.
+  if (subgroupBallot(above) != uvec4(0)) {
+    [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+      const float larger = max(maximum[q], subgroupMax(score[0][q]));
+      const float shrink = exp(maximum[q] - larger);
+      maximum[q] = larger;
+      total[q] *= shrink;
+      [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+        sum[q][j][0] *= shrink;
+        sum[q][j][1] *= shrink;
+      }
+    }
+  }
+  vec4 weight[HEAD_FOURS];
+  [[unroll]] for (uint i = 0; i < HEAD_FOURS; ++i) weight[i] = vec4(0);
+  [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+    const float value = seen ? exp(score[0][q] - maximum[q]) : 0;
+    weight[q / 4][q % 4] = value;
+    total[q] += value;
+  }
+  subgroupBarrier();  // the last tile's weights have been read
+  if (lane_piece() < KEYS) {
+    const uint at = ((gl_SubgroupID * SLOTS + lane_slot()) * KEYS + key) * HEAD_FOURS;
+    [[unroll]] for (uint i = 0; i < HEAD_FOURS; ++i) key_weights[at + i] = weight[i];
+  }
+  subgroupBarrier();
+}
+
+/// Four dimensions of a head's result. Called by whole subgroups, neighbouring lanes with neighbouring dimensions.
+void store(uint token, uint head, uint four, vec4 value, bool wanted) {
+  if (result != 0 && wanted) WriteFloats4(result).v[(token * heads + head) * FOURS + four] = value;
+  if (HEAD % 32 == 0 && result_int8 != 0) {
+    const uint units = heads * (HEAD / 32);
+    store_int8_unit(result_int8 + token * int8_vector_bytes(units), units, (head * FOURS + four) / 8, value, wanted);
+  }
+}
+
+void main() {
+  const uint token = gl_WorkGroupID.y;
+  if (token >= batch.tokens) return;
+  const uint slot = batch.entries[token].slot;
+  const uint position = batch.entries[token].position;
+  const uint sharing = heads / kv_heads;
+  const uint chunks = (sharing + HEADS - 1) / HEADS;
+  const uint kv_head = gl_WorkGroupID.x / chunks;
+  const uint first_in_group = gl_WorkGroupID.x % chunks * HEADS;
+  const uint first_head = kv_head * sharing + first_in_group;
+  const uint most_heads = min(HEADS, sharing - first_in_group);
+
+  // Keys in memory: from `earliest` to before `position`. A part has at least a tile for each subgroup.
+  const uint earliest = window == 0 || position < window ? 0 : position - window + 1;
+  const uint first_tile = earliest / TILE;
+  const uint tiles = position > earliest ? (position - 1) / TILE + 1 - first_tile : 0;
+  const uint share = max((tiles + SPLITS - 1) / SPLITS, SUBGROUPS);
+  const uint parts = max((tiles + share - 1) / share, 1);
+  const uint part = gl_WorkGroupID.z;
+  if (part >= parts) return;
+  const uint begin = first_tile + part * share;
+  const uint end = first_tile + min((part + 1) * share, tiles);
+  const bool has_own = part == 0;
+  const uint own_turn = (end - begin) % SUBGROUPS;
+  const uint busy = min(end - begin + (has_own ? 1 : 0), SUBGROUPS);
+
+  PageTable pages = PageTable(tables.slot[slot]);
+  uint tile = begin + gl_SubgroupID;
+  uint64_t page = 0;
+  uint64_t next_page = 0;
+  if (tile < end) {
+    page = key_rows(pages.page[tile * TILE / kPageTokens], layer_offset, kv_head, HEAD * 2);
+    next_page = key_rows(pages.page[min(tile + SUBGROUPS, end - 1) * TILE / kPageTokens], layer_offset, kv_head, HEAD * 2);
+  }
+  uint64_t own_page = 0;
+  if (has_own && first_in_group == 0) {
+    own_page = key_rows(pages.page[position / kPageTokens], layer_offset, kv_head, HEAD * 2) +
+               position % kPageTokens * (HEAD * 2);
+  }
+  prepare(token, first_head, most_heads, kv_head, position, has_own, own_page);
+  uvec4 keys[KEYS][SLICES];
+  if (tile < end) load_rows(page + tile * TILE % kPageTokens * (HEAD * 2), keys);
+  barrier();
+
+  [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+    maximum[q] = kNever;
+    total[q] = 0;
+    [[unroll]] for (uint j = 0; j < SLICES; ++j) sum[q][j] = vec4[2](vec4(0), vec4(0));
+  }
+  if (has_own && gl_SubgroupID == own_turn) begin_with_own();
+
+  while (tile < end) {
+    const uint first_key = tile * TILE;
+    const uint next = tile + SUBGROUPS;
+    uvec4 values[KEYS][SLICES];
+    load_rows(page + v_offset + first_key % kPageTokens * (HEAD * 2), values);
+    const uint64_t later_page = key_rows(pages.page[min(next + SUBGROUPS, end - 1) * TILE / kPageTokens], layer_offset,
+                                         kv_head, HEAD * 2);
+    float score[KEYS][HEADS];
+    [[unroll]] for (uint u = 0; u < KEYS; ++u) {
+      [[unroll]] for (uint q = 0; q < HEADS; ++q) score[u][q] = 0;
+      add_scores(keys[u], score[u]);
+    }
+    if (next < end) load_rows(next_page + next * TILE % kPageTokens * (HEAD * 2), keys);
+    weigh(score, first_key, earliest, position);
+
+    // Rows not written yet may hold anything, NaN too: they must not meet a weight of zero.
+    if (first_key < earliest || first_key + TILE > position) {
+      [[unroll]] for (uint u = 0; u < KEYS; ++u) {
+        const uint key = first_key + u * SLOTS + lane_slot();
+        if (key < earliest || key >= position) {
+          [[unroll]] for (uint j = 0; j < SLICES; ++j) values[u][j] = uvec4(0);
+        }
+      }
+    }
+    [[unroll]] for (uint u = 0; u < KEYS; ++u) {
+      const uint at = ((gl_SubgroupID * SLOTS + lane_slot()) * KEYS + u) * HEAD_FOURS;
+      float weight[HEADS];
+      [[unroll]] for (uint q = 0; q < HEADS; ++q) weight[q] = key_weights[at + q / 4][q % 4];
+      add_value(values[u], weight);
+    }
+    tile = next;
+    page = next_page;
+    next_page = later_page;
+  }
+
+  // The subgroups' sums.
+  if (gl_SubgroupID < busy) {
+    [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+      [[unroll]] for (uint bit = LANES; bit < SUBGROUP; bit *= 2) {
+        [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+          [[unroll]] for (uint i = 0; i < 2; ++i) sum[q][j][i] += subgroupShuffleXor(sum[q][j][i], bit);
+        }
+      }
+      const float all = subgroupAdd(lane_piece() < KEYS ? total[q] : 0);
+      if (gl_SubgroupInvocationID == 0) {
+        maxima[gl_SubgroupID * HEADS + q] = maximum[q];
+        totals[gl_SubgroupID * HEADS + q] = all;
+      }
+    }
+  }
+  const uint lane = gl_SubgroupInvocationID;
+  [[unroll]] for (uint first = 0; first < HEADS; first += ROUND) {
+    if (first > 0) barrier();
+    [[unroll]] for (uint q = first; q < first + ROUND && q < HEADS; ++q) {
+      if (gl_SubgroupID >= busy || q % SLOTS != lane_slot()) continue;
+      [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+        const uint at = (gl_SubgroupID * ROUND + q - first) * FOURS + 2 * piece(j);
+        if (in_row(j)) sums[at] = sum[q][j][0];
+        if (in_row(j)) sums[at + 1] = sum[q][j][1];
+      }
+    }
+    barrier();
+    for (uint from = gl_SubgroupID * SUBGROUP; from < ROUND * FOURS; from += SUBGROUPS * SUBGROUP) {
+      const uint at = min(from + lane, ROUND * FOURS - 1);
+      const uint q = min(first + at / FOURS, HEADS - 1);
+      const bool wanted = from + lane < ROUND * FOURS && first + at / FOURS < most_heads;
+      float greatest = kNever;
+      for (uint s = 0; s < busy; ++s) greatest = max(greatest, maxima[s * HEADS + q]);
+      float weight = 0;
+      vec4 value = vec4(0);
+      for (uint s = 0; s < busy; ++s) {
+        const float shrink = exp(maxima[s * HEADS + q] - greatest);
+        weight += shrink * totals[s * HEADS + q];
+        value += shrink * sums[s * ROUND * FOURS + at];
+      }
+      if (parts == 1) {
+        store(token, first_head + q, at % FOURS, value / weight, wanted);
+      } else if (wanted) {
+        const uint row = (token * heads + first_head + q) * SPLITS + part;
+        part_sums.v[row * FOURS + at % FOURS] = value;
+        if (at % FOURS == 0) part_weights.v[row] = vec2(greatest, weight);
+      }
+    }
+  }
+  if (SPLITS == 1 || parts == 1) return;
+
+  // The last part of them merges all.
+  memoryBarrierBuffer();
+  barrier();
+  const uint counter = token * kv_heads * chunks + gl_WorkGroupID.x;
+  if (gl_LocalInvocationIndex == 0) finished = atomicAdd(counters.v[counter], 1) + 1;
+  barrier();
+  if (finished != parts) return;
+  memoryBarrierBuffer();
+  if (gl_LocalInvocationIndex == 0) counters.v[counter] = 0;
+  for (uint from = gl_SubgroupID * SUBGROUP; from < HEADS * FOURS; from += SUBGROUPS * SUBGROUP) {
+    const uint at = min(from + lane, HEADS * FOURS - 1);
+    const uint head = first_head + min(at / FOURS, most_heads - 1);
+    const bool wanted = from + lane < HEADS * FOURS && at / FOURS < most_heads;
+    const uint row = (token * heads + head) * SPLITS;
+    float greatest = kNever;
+    float weight = 0;
+    vec4 value = vec4(0);
+    const uint kAtOnce = 8;  // loads under way
+    for (uint p = 0; p < parts; p += kAtOnce) {
+      vec2 weights[kAtOnce];
+      vec4 values[kAtOnce];
+      [[unroll]] for (uint i = 0; i < kAtOnce; ++i) {
+        weights[i] = part_weights.v[row + min(p + i, parts - 1)];
+        values[i] = part_sums.v[(row + min(p + i, parts - 1)) * FOURS + at % FOURS];
+      }
+      float larger = greatest;
+      [[unroll]] for (uint i = 0; i < kAtOnce; ++i) larger = max(larger, weights[i].x);
+      const float earlier = exp(greatest - larger);
+      greatest = larger;
+      weight *= earlier;
+      value *= earlier;
+      [[unroll]] for (uint i = 0; i < kAtOnce; ++i) {
+        const float shrink = p + i < parts ? exp(weights[i].x - larger) : 0;
+        weight += shrink * weights[i].y;
+        value += shrink * values[i];
+      }
+    }
+    store(token, head, at % FOURS, value / weight, wanted);
+  }
+}
