@@ -58,7 +58,7 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
       vectors(widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; }));
   bytes.hidden_int8 = vectors(widest(shape, [](const LayerShape& layer) { return layer.ffn; }));
   bytes.counters = limits.decode_tokens * sizeof(uint32_t) *
-                   widest(shape, [](const LayerShape& layer) { return layer.kv_heads; });
+                   widest(shape, [](const LayerShape& layer) { return layer.heads; });
   return bytes;
 }
 
