@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "kernels/shaders.hpp"
+#include "kernels/stopwatch.hpp"
 #include "vulkan/recording.hpp"
-#include "vulkan/result.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -29,48 +29,6 @@ constexpr std::array<Walk, 5> kWalks = {
 constexpr uint32_t kMostGroups = 16384;
 constexpr int kRuns = 4;
 constexpr double kEnoughSeconds = 1;
-
-/// Two timestamps, where the device has them.
-class Stopwatch {
- public:
-  explicit Stopwatch(vulkan::Device& device) : device_(device) {
-    if (device.physical().timestamp_bits == 0) return;
-    VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
-    info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    info.queryCount = 2;
-    vulkan::check(vkCreateQueryPool(device.handle(), &info, nullptr, &pool_), "creating a query pool");
-  }
-  ~Stopwatch() { vkDestroyQueryPool(device_.handle(), pool_, nullptr); }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
-  void start(VkCommandBuffer commands) const {
-    if (pool_ == VK_NULL_HANDLE) return;
-    vkCmdResetQueryPool(commands, pool_, 0, 2);
-    vkCmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, pool_, 0);
-  }
-  void stop(VkCommandBuffer commands) const {
-    if (pool_ == VK_NULL_HANDLE) return;
-    vkCmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, pool_, 1);
-  }
-  /// Seconds between the two, at most `by_the_clock`, which is also the answer of a device that cannot tell.
-  double seconds(double by_the_clock) const {
-    if (pool_ == VK_NULL_HANDLE) return by_the_clock;
-    std::array<uint64_t, 2> ticks{};
-    vulkan::check(vkGetQueryPoolResults(device_.handle(), pool_, 0, 2, sizeof(ticks), ticks.data(),
-                                        sizeof(ticks[0]), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-                  "reading timestamps");
-    const uint32_t bits = device_.physical().timestamp_bits;
-    const uint64_t mask = bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
-    const double passed = static_cast<double>((ticks[1] - ticks[0]) & mask) *
-                          static_cast<double>(device_.physical().timestamp_period) * 1e-9;
-    return passed > 0 && passed < by_the_clock ? passed : by_the_clock;
-  }
-
- private:
-  vulkan::Device& device_;
-  VkQueryPool pool_ = VK_NULL_HANDLE;
-};
 
 }  // namespace
 

@@ -28,4 +28,10 @@ struct ProductChoice {
   auto operator<=>(const ProductChoice&) const = default;
 };
 
+/// What workgroups of a device are.
+struct WorkgroupLimits {
+  uint32_t subgroup = 32;      ///< lanes
+  uint32_t max_threads = 128;  ///< in a workgroup
+};
+
 }  // namespace caldera::kernels

@@ -1,0 +1,87 @@
+#include "kernels/product_timer.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstring>
+#include <random>
+
+#include "kernels/state.hpp"
+#include "plan/working_memory.hpp"
+#include "vulkan/recording.hpp"
+
+namespace caldera::kernels {
+
+ProductKey key_of(const Product& product, uint32_t vectors) {
+  const Matrix& matrix = *product.weights;
+  return {matrix.format,
+          matrix.rows,
+          matrix.columns,
+          std::bit_ceil(vectors),
+          product.input == Input::kNorm,
+          product.out_int8.bytes > 0};
+}
+
+uint64_t weight_bytes(const Matrix& matrix) {
+  return uint64_t{matrix.rows} * matrix.layout.row_bytes;
+}
+
+ProductTimer::ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<const Product> products,
+                           uint32_t vectors)
+    : device_(device),
+      kernels_(kernels),
+      stopwatch_(device),
+      key_(key_of(products.front(), vectors)),
+      products_(products.begin(), products.end()) {
+  const auto scratch = [&](uint64_t bytes, vulkan::Residency residency) {
+    return device.memory().allocate(bytes, residency, vulkan::Purpose::kStaging, "timing of products");
+  };
+  batch_ = scratch(batch_bytes(key_.vectors), vulkan::Residency::kHostWrite);
+  std::memset(batch_.host(), 0, batch_.bytes());
+  auto& head = *reinterpret_cast<BatchHead*>(batch_.host());
+  head.tokens = head.outputs = head.running = key_.vectors;
+  const uint64_t int8_bytes = key_.vectors * plan::int8_vector_bytes(key_.columns);
+  x_ = scratch(std::max(int8_bytes, key_.columns * sizeof(float)), vulkan::Residency::kDevice);
+  const uint64_t out_bytes = uint64_t{key_.vectors} * key_.rows * sizeof(float);
+  out_ = scratch(std::max(out_bytes, key_.vectors * plan::int8_vector_bytes(key_.rows)),
+                 vulkan::Residency::kDevice);
+  // Codes, and floats up to 0.75: sums stay finite, and arithmetic on zeros would take less power than it
+  // will.
+  std::vector<std::byte> numbers(std::max(x_.bytes(), out_.bytes()));
+  std::minstd_rand random(1);
+  for (std::byte& number : numbers) number = static_cast<std::byte>(random() % 0x40);
+  device.upload(x_, 0, std::span(numbers).first(x_.bytes()));
+  device.upload(out_, 0, std::span(numbers).first(out_.bytes()));
+  device.end_uploads();
+  for (Product& product : products_) {
+    bytes_ += weight_bytes(*product.weights);
+    product.x = {x_.address(), x_.bytes()};
+    product.out = {out_.address(), out_.bytes()};
+    if (product.out_int8.bytes > 0) product.out_int8 = product.out;
+    product.out_stride = key_.rows;
+    product.first_output = 0;
+    product.beside = false;
+  }
+}
+
+double ProductTimer::seconds(const ProductChoice& choice, int runs, double enough) {
+  using Clock = std::chrono::steady_clock;
+  kernels_.choose(key_, choice);
+  vulkan::Recording recording(device_);
+  stopwatch_.start(recording.handle());
+  const Kernels::Target target{&recording, batch_.address(), key_.vectors, true, 1};
+  for (const Product& product : products_) kernels_.record(target, product);
+  stopwatch_.stop(recording.handle());
+  recording.finish();
+  const VkCommandBuffer buffer = recording.handle();
+  double best = 1e9;
+  for (int run = 0; run < runs && best <= enough; ++run) {
+    const auto start = Clock::now();
+    device_.wait(device_.submit({&buffer, 1}));
+    const std::chrono::duration<double> passed = Clock::now() - start;
+    best = std::min(best, stopwatch_.seconds(passed.count()));
+  }
+  return best;
+}
+
+}  // namespace caldera::kernels

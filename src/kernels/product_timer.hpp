@@ -1,0 +1,47 @@
+// Timing products of int8 vectors on the device, as decoding runs them: one after the other.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+#include "kernels/stopwatch.hpp"
+#include "vulkan/device.hpp"
+
+namespace caldera::kernels {
+
+/// The key of a product of int8 vectors (Input::kInt8 or kNorm).
+ProductKey key_of(const Product& product, uint32_t vectors);
+
+/// Bytes of weights that a matrix is.
+uint64_t weight_bytes(const Matrix& matrix);
+
+/// Products of one key, with different weights, so that no cache serves them. Their weights (and `norm`) are
+/// what is read; activations and results are memory of the timer's own, so a model's are left alone.
+class ProductTimer {
+ public:
+  /// The matrices of `products` must live as long as the timer. Errors: kMemory.
+  ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<const Product> products, uint32_t vectors);
+
+  const ProductKey& key() const { return key_; }
+  const std::vector<Product>& products() const { return products_; }
+  uint64_t bytes() const { return bytes_; }  ///< of the weights of all products
+
+  /// Seconds that all products take with `choice`, with a barrier after each: the fastest of `runs`. What is
+  /// slower than `enough` the first time is not run again. The kernels keep the choice. Errors: kDevice,
+  /// kMemory.
+  double seconds(const ProductChoice& choice, int runs, double enough = 1e9);
+
+ private:
+  vulkan::Device& device_;
+  Kernels& kernels_;
+  Stopwatch stopwatch_;
+  ProductKey key_;
+  uint64_t bytes_ = 0;
+  std::vector<Product> products_;
+  vulkan::Allocation batch_;
+  vulkan::Allocation x_;
+  vulkan::Allocation out_;
+};
+
+}  // namespace caldera::kernels
