@@ -12,6 +12,18 @@
 #include "quant/file_layout.hpp"
 
 namespace caldera::kernels {
+namespace {
+
+/// Rows of gate and up that one unit of an int8 vector is made of.
+constexpr uint32_t kUnitRows = 64;
+
+/// Whether the rows of every segment make whole units.
+bool whole_units(const Matrix& matrix) {
+  return std::ranges::all_of(matrix.segments,
+                             [](const Segment& segment) { return segment.rows % kUnitRows == 0; });
+}
+
+}  // namespace
 
 void check_alignment(const Matrix& matrix) {
   if (matrix.storage != Storage::kFile) return;
@@ -110,7 +122,7 @@ ProductChoice Kernels::choice(const ProductKey& key) const {
   ProductChoice usual;
   usual.rows = key.makes_vectors ? 4 : 2;
   usual.subgroups = subgroups(key.makes_vectors ? 8 : 4);
-  if (key.makes_vectors) usual.passes = 64 / (usual.rows * usual.subgroups);
+  if (key.makes_vectors) usual.passes = kUnitRows / (usual.rows * usual.subgroups);
   return usual;
 }
 
@@ -124,7 +136,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   const bool norm = op.input == Input::kNorm;
   const bool makes_vectors = op.out_int8.bytes > 0;
   if (target.columns > (norm ? 1 : kMaxVectorColumns) || !(norm ? takes_norm(matrix) : takes_int8(matrix)) ||
-      (makes_vectors && (op.epilogue != Epilogue::kSwiGlu || matrix.rows % 64 != 0))) {
+      (makes_vectors && (op.epilogue != Epilogue::kSwiGlu || !whole_units(matrix)))) {
     throw Error(ErrorKind::kInternal,
                 fmt::format("a product of {} int8 vectors with {} weights in {}", target.columns,
                             matrix.columns, quant::info(matrix.format).name));
@@ -141,11 +153,21 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   c.plane2 = matrix.layout.plane[2];
   c.plane3 = matrix.layout.plane[3];
   c.out_stride = op.out_stride;
-  c.units = matrix.rows / 64;
+  c.units = matrix.rows / kUnitRows;
 
   const ProductKey key{matrix.format, matrix.rows,  matrix.columns, std::bit_ceil(target.columns),
                        norm,          makes_vectors};
-  const ProductChoice chosen = choice(key);
+  ProductChoice chosen = choice(key);
+  if (op.epilogue == Epilogue::kSwiGlu && chosen.rows == 1) {
+    // Gate and up of an output are sums of one subgroup.
+    chosen.rows = 2;
+    chosen.passes = divide_up(chosen.passes, 2);
+  }
+  const uint32_t group_rows = chosen.rows * chosen.passes * chosen.subgroups;
+  if (makes_vectors && group_rows != kUnitRows) {
+    throw Error(ErrorKind::kInternal, fmt::format("a workgroup of {} rows where its result is a unit of {}",
+                                                  group_rows, kUnitRows));
+  }
   constexpr uint32_t kMakesVectors = 3;  // kSwiGluInt8 of glsl/epilogue.glsl
   const auto& pipe =
       pipeline(shader("matvec_int8", matrix.format, matrix.storage),
@@ -153,7 +175,6 @@ void Kernels::record_int8(const Target& target, const Product& op) {
                 makes_vectors ? kMakesVectors : static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
                 static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes, norm ? 1U : 0U,
                 norm ? static_cast<uint32_t>(plan::int8_vector_bytes(matrix.columns) / 16) : 1U});
-  const uint32_t group_rows = chosen.rows * chosen.passes * chosen.subgroups;
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
@@ -168,7 +189,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
       c.result =
           out.address + (makes_vectors ? 0 : uint64_t{op.first_output + row / outputs_a_row} * sizeof(float));
       c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
-      c.first_unit = row / 64;
+      c.first_unit = row / kUnitRows;
       // Parts of one product write different rows: only the first is ordered against what came before.
       target.recording->dispatch(pipe, bytes_of(c), {divide_up(c.rows, group_rows), 1, 1},
                                  first ? std::span<const Range>(reads) : std::span<const Range>(),

@@ -80,14 +80,18 @@ struct Shape {
 
 /// Records `operation` for `batch`, submits it and waits.
 template <class Operation>
-void run(const Operation& operation, const TestBatch& batch, const Shape& shape,
-         Kernels::Tiles tiles = Kernels::Tiles::kAuto) {
-  Kernels kernels = shared_kernels();
-  kernels.set_tiles(tiles);
+void run(Kernels& kernels, const Operation& operation, const TestBatch& batch, const Shape& shape) {
   vulkan::Recording recording(test::device());
   kernels.record({&recording, batch.address(), shape.columns, shape.one_token_each, shape.splits}, operation);
   recording.finish();
   test::run(recording);
+}
+template <class Operation>
+void run(const Operation& operation, const TestBatch& batch, const Shape& shape,
+         Kernels::Tiles tiles = Kernels::Tiles::kAuto) {
+  Kernels kernels = shared_kernels();
+  kernels.set_tiles(tiles);
+  run(kernels, operation, batch, shape);
 }
 
 /// Where weights in the file's storage begin in the tests' memory: GGUF aligns tensors to 32 bytes, no more.

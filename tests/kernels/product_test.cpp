@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/each_storage.hpp"
+#include "kernels/expected_product.hpp"
 #include "kernels/kernel_test.hpp"
 
 namespace caldera::kernels {
@@ -55,47 +56,15 @@ void check(const Case& c) {
               c.bias ? device_bias.address() : 0, c.epilogue, c.count},
       batch, {c.vectors}, c.tiles);
 
-  const std::vector<float> got = out.get();
-  std::vector<double> sum(rows);
-  std::vector<double> magnitude(rows);
-  for (uint32_t v = 0; v < c.vectors; ++v) {
-    std::vector<double> expected(before.begin() + int64_t{v} * stride,
-                                 before.begin() + int64_t{v + 1} * stride);
-    std::vector<double> tolerance(stride, 0);
-    if (v < used) {
-      for (uint32_t r = 0; r < rows; ++r) {
-        sum[r] = c.bias ? double{bias[r]} : 0;
-        magnitude[r] = std::abs(sum[r]);
-        for (uint32_t k = 0; k < c.columns; ++k) {
-          const double term =
-              weights.values[uint64_t{r} * c.columns + k] * double{x[uint64_t{v} * c.columns + k]};
-          sum[r] += term;
-          magnitude[r] += std::abs(term);
-        }
-        // f32 sums in any order: an error of some eps = 2^-24 of the sum of magnitudes for each of the
-        // longest chain of additions; codes and offsets may double the magnitudes. 64 eps is far above what
-        // is seen and far below one wrong code.
-        magnitude[r] *= 64 * 0x1p-24;
-      }
-      for (uint32_t o = 0; o < outputs; ++o) {
-        const uint32_t at = c.first_output + o;
-        if (c.epilogue == Epilogue::kSwiGlu) {
-          expected[at] = silu(sum[2 * o]) * sum[2 * o + 1];
-          // |silu'| is at most 1.1.
-          tolerance[at] = 1.1 * magnitude[2 * o] * std::abs(sum[2 * o + 1]) +
-                          (std::abs(silu(sum[2 * o])) + magnitude[2 * o]) * magnitude[2 * o + 1] +
-                          std::abs(expected[at]) * 8 * 0x1p-24;
-        } else {
-          expected[at] = sum[o] + (c.epilogue == Epilogue::kAdd ? expected[at] : 0);
-          tolerance[at] = magnitude[o] + std::abs(expected[at]) * 0x1p-23;
-        }
-      }
-    }
-    for (uint32_t i = 0; i < stride; ++i) {
-      ASSERT_NEAR(got[uint64_t{v} * stride + i], expected[i], tolerance[i])
-          << "vector " << v << ", output " << i;
-    }
+  std::vector<Expected> expected;
+  for (uint32_t v = 0; v < used; ++v) {
+    const std::vector<double> values(x.begin() + int64_t{v} * c.columns,
+                                     x.begin() + int64_t{v + 1} * c.columns);
+    const Expected sums = expected_sums(weights, values, c.bias ? bias : std::vector<float>());
+    const auto held_before = std::span(before).subspan(size_t{v} * stride, stride);
+    expected.push_back(expected_outputs(sums, c.epilogue, held_before, c.first_output));
   }
+  expect_outputs(out.get(), expected, before, stride);
 }
 
 class ProductTest : public ::testing::TestWithParam<StoredFormat> {

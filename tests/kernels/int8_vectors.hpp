@@ -1,0 +1,107 @@
+// Activations as int8 vectors (src/kernels/glsl/int8_vector.glsl has their layout): made for kernels that
+// take them, and checked where kernels make them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "plan/working_memory.hpp"
+#include "support/random.hpp"
+
+namespace caldera::kernels {
+
+/// One int8 vector: value i is scales[i / 32] * codes[i].
+struct Int8Vector {
+  std::vector<int8_t> codes;
+  std::vector<float> scales;
+
+  std::vector<double> values() const {
+    std::vector<double> values(codes.size());
+    for (size_t i = 0; i < values.size(); ++i) values[i] = double{scales[i / 32]} * codes[i];
+    return values;
+  }
+};
+
+/// Where the parts of a vector of `columns` lie, in bytes.
+struct Int8Layout {
+  explicit Int8Layout(size_t columns) : plane(16 * ((columns / 32 + 3) / 4) + 16) {}
+  size_t code(size_t i) const {
+    const size_t unit = i / 32;
+    return (unit % 4 * 2 + i % 32 / 16) * plane + 16 * (unit / 4) + i % 16;
+  }
+  size_t scale(size_t unit) const { return 8 * plane + 8 * unit; }
+  size_t sums(size_t unit) const { return scale(unit) + 4; }
+
+  size_t plane;
+};
+
+/// The sums of the codes of both halves of a unit.
+inline std::array<int16_t, 2> int8_sums(const Int8Vector& vector, size_t unit) {
+  std::array<int16_t, 2> sums{};
+  for (size_t i = 0; i < 32; ++i)
+    sums[i / 16] = static_cast<int16_t>(sums[i / 16] + vector.codes[32 * unit + i]);
+  return sums;
+}
+
+/// `out`: plan::int8_vector_bytes() bytes.
+inline void store_int8(const Int8Vector& vector, std::span<std::byte> out) {
+  const Int8Layout layout(vector.codes.size());
+  for (size_t i = 0; i < vector.codes.size(); ++i) out[layout.code(i)] = std::byte(vector.codes[i]);
+  for (size_t unit = 0; unit < vector.scales.size(); ++unit) {
+    const std::array<int16_t, 2> sums = int8_sums(vector, unit);
+    std::memcpy(&out[layout.scale(unit)], &vector.scales[unit], sizeof(float));
+    std::memcpy(&out[layout.sums(unit)], sums.data(), sizeof(sums));
+  }
+}
+
+/// A vector with codes from all over their range, among them both ends of it.
+inline Int8Vector random_int8(uint32_t columns, uint32_t seed) {
+  std::mt19937 random(seed);
+  Int8Vector vector;
+  for (uint32_t i = 0; i < columns; ++i)
+    vector.codes.push_back(static_cast<int8_t>(static_cast<int>(random() % 255) - 127));
+  for (uint32_t unit = 0; unit < columns / 32; ++unit) {
+    vector.codes[32 * unit + random() % 32] = unit % 2 == 0 ? 127 : -127;
+    vector.scales.push_back(test::uniform(random, 0x1p-8F, 0x1p-6F));
+  }
+  return vector;
+}
+
+/// Expects `bytes` to be the int8 vector of `values`, of which each may be wrong by its tolerance before it
+/// is rounded to a code.
+inline void expect_int8(std::span<const std::byte> bytes, std::span<const double> values,
+                        std::span<const double> tolerance) {
+  ASSERT_EQ(bytes.size(), plan::int8_vector_bytes(values.size()));
+  const Int8Layout layout(values.size());
+  Int8Vector got;
+  for (size_t i = 0; i < values.size(); ++i) got.codes.push_back(static_cast<int8_t>(bytes[layout.code(i)]));
+  for (size_t unit = 0; unit < values.size() / 32; ++unit) {
+    float scale = 0;
+    std::memcpy(&scale, &bytes[layout.scale(unit)], sizeof(scale));
+    std::array<int16_t, 2> sums{};
+    std::memcpy(sums.data(), &bytes[layout.sums(unit)], sizeof(sums));
+    got.scales.push_back(scale);
+    ASSERT_EQ(sums, int8_sums(got, unit)) << "unit " << unit;
+    double largest = 0;
+    double wrong = 0;
+    for (size_t i = 32 * unit; i < 32 * unit + 32; ++i) {
+      largest = std::max(largest, std::abs(values[i]));
+      wrong = std::max(wrong, tolerance[i]);
+    }
+    ASSERT_NEAR(scale, largest / 127, (wrong + largest * 0x1p-20) / 127) << "unit " << unit;
+    for (size_t i = 32 * unit; i < 32 * unit + 32; ++i) {
+      ASSERT_NE(got.codes[i], -128) << "value " << i;
+      // Half a code, and the rounding of a quotient near 127.
+      ASSERT_NEAR(double{scale} * got.codes[i], values[i], scale * (0.5 + 127 * 0x1p-20) + tolerance[i])
+          << "value " << i;
+    }
+  }
+}
+
+}  // namespace caldera::kernels
