@@ -97,6 +97,9 @@ struct Product {
   float epsilon = 0;
 };
 
+/// The key of a product of `vectors` int8 vectors.
+ProductKey key_of(const Product& product, uint32_t vectors);
+
 /// How a layer's heads and KV memory are shaped.
 struct AttentionShape {
   uint32_t heads;
@@ -203,6 +206,11 @@ class Kernels {
   /// What to do with the products of int8 vectors of this key from now on.
   void choose(const ProductKey& key, const ProductChoice& choice) { choices_[key] = choice; }
   ProductChoice choice(const ProductKey& key) const;
+  /// Compiles what a product of int8 vectors needs with `choice`, so that recording it later takes no time.
+  /// Several threads may do so at once.
+  void prepare(const Product& op, uint32_t vectors, const ProductChoice& choice) {
+    int8_pipeline(op, key_of(op, vectors), choice);
+  }
   WorkgroupLimits workgroup_limits() const { return {subgroup_, max_threads_}; }
 
   /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
@@ -231,6 +239,8 @@ class Kernels {
   };
   ProductShape product_shape(uint32_t columns) const;
   void record_int8(const Target& target, const Product& op);
+  const vulkan::Pipeline& int8_pipeline(const Product& op, const ProductKey& key,
+                                        const ProductChoice& chosen);
   /// How many subgroups make a workgroup: `most`, or fewer where the device's workgroups are smaller.
   uint32_t subgroups(uint32_t most) const;
   /// The address of the table of a format's grid (quant/codebook.hpp), taken to the device when it is first

@@ -126,6 +126,27 @@ ProductChoice Kernels::choice(const ProductKey& key) const {
   return usual;
 }
 
+ProductKey key_of(const Product& product, uint32_t vectors) {
+  const Matrix& matrix = *product.weights;
+  return {matrix.format,
+          matrix.rows,
+          matrix.columns,
+          std::bit_ceil(vectors),
+          product.input == Input::kNorm,
+          product.out_int8.bytes > 0};
+}
+
+const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductKey& key,
+                                               const ProductChoice& chosen) {
+  constexpr uint32_t kMakesVectors = 3;  // kSwiGluInt8 of glsl/epilogue.glsl
+  return pipeline(
+      shader("matvec_int8", key.format, op.weights->storage),
+      {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors,
+       key.makes_vectors ? kMakesVectors : static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
+       static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes, key.norm ? 1U : 0U,
+       key.norm ? static_cast<uint32_t>(plan::int8_vector_bytes(key.columns) / 16) : 1U});
+}
+
 void Kernels::record_int8(const Target& target, const Product& op) {
   struct {
     uint64_t weights, x, result, bias, batch, grid, norm;
@@ -155,8 +176,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   c.out_stride = op.out_stride;
   c.units = matrix.rows / kUnitRows;
 
-  const ProductKey key{matrix.format, matrix.rows,  matrix.columns, std::bit_ceil(target.columns),
-                       norm,          makes_vectors};
+  const ProductKey key = key_of(op, target.columns);
   ProductChoice chosen = choice(key);
   if (op.epilogue == Epilogue::kSwiGlu && chosen.rows == 1) {
     // Gate and up of an output are sums of one subgroup.
@@ -168,13 +188,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
     throw Error(ErrorKind::kInternal, fmt::format("a workgroup of {} rows where its result is a unit of {}",
                                                   group_rows, kUnitRows));
   }
-  constexpr uint32_t kMakesVectors = 3;  // kSwiGluInt8 of glsl/epilogue.glsl
-  const auto& pipe =
-      pipeline(shader("matvec_int8", matrix.format, matrix.storage),
-               {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors,
-                makes_vectors ? kMakesVectors : static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
-                static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes, norm ? 1U : 0U,
-                norm ? static_cast<uint32_t>(plan::int8_vector_bytes(matrix.columns) / 16) : 1U});
+  const vulkan::Pipeline& pipe = int8_pipeline(op, key, chosen);
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);

@@ -12,16 +12,6 @@
 
 namespace caldera::kernels {
 
-ProductKey key_of(const Product& product, uint32_t vectors) {
-  const Matrix& matrix = *product.weights;
-  return {matrix.format,
-          matrix.rows,
-          matrix.columns,
-          std::bit_ceil(vectors),
-          product.input == Input::kNorm,
-          product.out_int8.bytes > 0};
-}
-
 uint64_t weight_bytes(const Matrix& matrix) {
   return uint64_t{matrix.rows} * matrix.layout.row_bytes;
 }

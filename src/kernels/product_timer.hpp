@@ -10,9 +10,6 @@
 
 namespace caldera::kernels {
 
-/// The key of a product of int8 vectors (Input::kInt8 or kNorm).
-ProductKey key_of(const Product& product, uint32_t vectors);
-
 /// Bytes of weights that a matrix is.
 uint64_t weight_bytes(const Matrix& matrix);
 

@@ -62,8 +62,10 @@ PipelineStore::~PipelineStore() {
 const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_t> constants,
                                    uint32_t subgroup_size) {
   Key key{shader.code.data(), {constants.begin(), constants.end()}, subgroup_size};
-  if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second;
-
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second;
+  }
   VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
   module_info.codeSize = shader.code.size_bytes();
   module_info.pCode = shader.code.data();
@@ -106,10 +108,14 @@ const Pipeline& PipelineStore::get(const Shader& shader, std::span<const uint32_
       vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline.handle);
   vkDestroyShaderModule(device_.handle(), module, nullptr);
   check(result, fmt::format("compiling the kernel {}", shader.name));
-  return pipelines_.emplace(std::move(key), std::move(pipeline)).first->second;
+  const std::scoped_lock lock(mutex_);
+  const auto [at, added] = pipelines_.try_emplace(std::move(key), pipeline);
+  if (!added) vkDestroyPipeline(device_.handle(), pipeline.handle, nullptr);  // another thread was faster
+  return at->second;
 }
 
 std::vector<const Pipeline*> PipelineStore::all() const {
+  const std::scoped_lock lock(mutex_);
   std::vector<const Pipeline*> all;
   all.reserve(pipelines_.size());
   for (const auto& [key, pipeline] : pipelines_) all.push_back(&pipeline);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,12 +43,15 @@ class PipelineStore {
   PipelineStore& operator=(const PipelineStore&) = delete;
 
   /// The pipeline of `shader` with constant_id 0, 1, ... set to `constants`. `subgroup_size` asks for exactly
-  /// that size, with full subgroups, where the device can promise it; 0 leaves it to the driver.
+  /// that size, with full subgroups, where the device can promise it; 0 leaves it to the driver. Several
+  /// threads may ask at once, and compile side by side.
   const Pipeline& get(const Shader& shader, std::span<const uint32_t> constants, uint32_t subgroup_size);
 
   /// Every pipeline made so far, by name.
   std::vector<const Pipeline*> all() const;
 
+  /// Where the driver's cache is kept, one file a driver build; empty: nowhere.
+  const std::filesystem::path& cache_file() const { return cache_file_; }
   /// Writes the driver's cache to disk if it grew. Failure to write is not an error.
   void save();
 
@@ -60,6 +64,7 @@ class PipelineStore {
   size_t saved_bytes_ = 0;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
   std::map<Key, Pipeline> pipelines_;
+  mutable std::mutex mutex_;  ///< of pipelines_
 };
 
 }  // namespace caldera::vulkan
