@@ -5,16 +5,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
 
+#include "kernels/expected_product.hpp"
 #include "plan/working_memory.hpp"
 #include "support/random.hpp"
 
 namespace caldera::kernels {
+
+/// What memory of int8 vectors is filled with before a kernel runs.
+inline constexpr std::byte kUntouchedByte{0xA5};
 
 /// One int8 vector: value i is scales[i / 32] * codes[i].
 struct Int8Vector {
@@ -73,10 +78,10 @@ inline Int8Vector random_int8(uint32_t columns, uint32_t seed) {
   return vector;
 }
 
-/// Expects `bytes` to be the int8 vector of `values`, of which each may be wrong by its tolerance before it
+/// Expects `bytes` to be the int8 vector of `expected`, of which each may be wrong by its tolerance before it
 /// is rounded to a code.
-inline void expect_int8(std::span<const std::byte> bytes, std::span<const double> values,
-                        std::span<const double> tolerance) {
+inline void expect_int8(std::span<const std::byte> bytes, const Expected& expected) {
+  const auto& [values, tolerance] = expected;
   ASSERT_EQ(bytes.size(), plan::int8_vector_bytes(values.size()));
   const Int8Layout layout(values.size());
   Int8Vector got;
@@ -102,6 +107,28 @@ inline void expect_int8(std::span<const std::byte> bytes, std::span<const double
           << "value " << i;
     }
   }
+}
+
+/// Expects `got` (recorded vectors) to begin with the int8 vectors of `expected`, the rest to be untouched.
+inline void expect_int8_vectors(const std::vector<std::byte>& got, std::span<const Expected> expected,
+                                uint32_t recorded) {
+  const size_t bytes = got.size() / recorded;
+  for (uint32_t c = 0; c < recorded; ++c) {
+    SCOPED_TRACE(::testing::Message() << "vector " << c);
+    const auto vector = std::span(got).subspan(c * bytes, bytes);
+    if (c < expected.size()) {
+      expect_int8(vector, expected[c]);
+    } else {
+      ASSERT_EQ(std::ranges::count(vector, kUntouchedByte), bytes);
+    }
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+/// `count` int8 vectors of `columns` that nobody wrote.
+inline DeviceArray<std::byte> untouched_int8(size_t count, uint32_t columns) {
+  return DeviceArray<std::byte>(
+      std::vector<std::byte>(count * plan::int8_vector_bytes(columns), kUntouchedByte));
 }
 
 }  // namespace caldera::kernels

@@ -1,7 +1,8 @@
-// The kernels that work on rows of activations: embedding, norm, SwiGLU.
+// The kernels that work on rows of activations: embedding, norm, SwiGLU; as floats and as int8 vectors.
 #include <gtest/gtest.h>
 
 #include "kernels/each_storage.hpp"
+#include "kernels/int8_vectors.hpp"
 #include "kernels/kernel_test.hpp"
 
 namespace caldera::kernels {
@@ -55,42 +56,67 @@ TEST(EmbedEdgeTest, TokensOutsideTheTableWriteNothing) {
   EXPECT_EQ(x.get(), std::vector<float>(64, kUntouched));
 }
 
+/// What a norm is asked for.
+struct Results {
+  bool floats = true;
+  bool int8 = false;
+};
+
 /// Runs a norm of `rows` vectors of `width` and checks the rows in `from` (the row of x for each row of the
 /// result).
 void check_norm(uint32_t width, uint32_t rows, const TestBatch& batch, const std::vector<uint32_t>& from,
-                uint32_t recorded, bool gather, float size = 1) {
-  SCOPED_TRACE(::testing::Message() << "width " << width << ", " << from.size() << " of " << recorded);
+                uint32_t recorded, bool gather, float size = 1, const Results& results = {}) {
+  SCOPED_TRACE(::testing::Message() << "width " << width << ", " << from.size() << " of " << recorded
+                                    << (results.floats ? ", floats" : "") << (results.int8 ? ", int8" : ""));
   constexpr float kEpsilon = 1e-5F;
-  const std::vector<float> x = test::uniforms(size_t{rows} * width, width, -size, size);
+  std::vector<float> x = test::uniforms(size_t{rows} * width, width, -size, size);
+  if (results.int8) std::fill_n(x.end() - 32, 32, 0.0F);  // a unit of nothing has codes and scale 0
   const std::vector<float> weight = test::uniforms(width, 5, 0.5F, 2);
   const DeviceArray<float> device_x(x);
   const DeviceArray<float> device_weight(weight);
-  const DeviceArray<float> out = untouched(size_t{recorded} * width);
-  run(Norm{device_x.range(), device_weight.address(), out.range(), width, kEpsilon, gather}, batch,
-      {recorded});
-  const std::vector<float> got = out.get();
-  for (uint32_t c = 0; c < recorded; ++c) {
+  const std::vector<float> before(size_t{recorded} * width, kUntouched);
+  const DeviceArray<float> out(before);
+  const DeviceArray<std::byte> out_int8 = untouched_int8(recorded, width);
+  run(Norm{device_x.range(), device_weight.address(), results.floats ? out.range() : Range{}, width, kEpsilon,
+           gather, results.int8 ? out_int8.range() : Range{}},
+      batch, {recorded});
+
+  std::vector<Expected> expected;
+  for (const uint32_t row : from) {
+    const auto values = std::span(x).subspan(size_t{row} * width, width);
     double squares = 0;
-    for (uint32_t i = 0; c < from.size() && i < width; ++i)
-      squares += std::pow(double{x[from[c] * width + i]}, 2);
+    for (const float value : values) squares += std::pow(double{value}, 2);
     const double factor = 1 / std::sqrt(squares / width + double{kEpsilon});
+    expected.emplace_back();
     for (uint32_t i = 0; i < width; ++i) {
-      if (c >= from.size()) {
-        ASSERT_EQ(got[c * width + i], kUntouched);
-        continue;
-      }
-      const double expected = double{x[from[c] * width + i]} * factor * double{weight[i]};
+      const double value = double{values[i]} * factor * double{weight[i]};
+      expected.back().values.push_back(value);
       // A sum of squares in f32 (no cancellation) and an inverse root that Vulkan allows 2 ulp of error.
-      ASSERT_NEAR(got[c * width + i], expected, std::abs(expected) * 32 * 0x1p-23 + 1e-30)
-          << "row " << c << ", column " << i;
+      expected.back().tolerance.push_back(std::abs(value) * 32 * 0x1p-23 + 1e-30);
     }
   }
+  expect_outputs(out.get(), results.floats ? expected : std::vector<Expected>(), before, width);
+  expect_int8_vectors(out_int8.get(), results.int8 ? expected : std::vector<Expected>(), recorded);
 }
 
 TEST(NormTest, EveryRow) {
   for (const uint32_t width : {4U, 32U, 96U, 576U, 4096U}) {
     check_norm(width, 5, TestBatch::of(3), {0, 1, 2}, 5, false);
     check_norm(width, 1, TestBatch::of(1), {0}, 1, false);
+  }
+}
+
+TEST(NormTest, MakesInt8Vectors) {
+  for (const bool floats : {false, true}) {
+    const Results results{floats, true};
+    for (const uint32_t width : {32U, 64U, 96U, 576U, 4096U + 32}) {
+      check_norm(width, 5, TestBatch::of(3), {0, 1, 2}, 5, false, 1, results);
+      check_norm(width, 1, TestBatch::of(1), {0}, 1, false, 1, results);
+    }
+    check_norm(576, 1, TestBatch::of(1), {0}, 1, false, 1e6F, results);
+    check_norm(96, 4, TestBatch::of(0), {}, 4, false, 1, results);
+    const std::vector<uint32_t> outputs{6, 0, 3, 3};
+    check_norm(96, 7, TestBatch(std::vector<Entry>(7), outputs), outputs, 6, true, 1, results);
   }
 }
 
@@ -112,29 +138,39 @@ TEST(NormTest, NoTokensWriteNothing) {
   check_norm(32, 4, TestBatch({}, {0, 1}), {}, 4, true);
 }
 
-TEST(SwiGluTest, EveryElement) {
-  for (const uint32_t width : {1U, 7U, 96U, 1536U}) {
-    constexpr uint32_t kTokens = 3;
-    constexpr uint32_t kRecorded = 5;
-    std::vector<float> gate = test::uniforms(size_t{kRecorded} * width, 1, -20, 20);
-    gate[0] = -200;  // exp overflows: the result must be zero, not NaN
-    const std::vector<float> up = test::uniforms(size_t{kRecorded} * width, 2, -2, 2);
-    const DeviceArray<float> device_gate(gate);
-    const DeviceArray<float> device_up(up);
-    const DeviceArray<float> out = untouched(size_t{kRecorded} * width);
-    run(SwiGlu{device_gate.range(), device_up.range(), out.range(), width}, TestBatch::of(kTokens),
-        {kRecorded});
-    const std::vector<float> got = out.get();
-    for (size_t i = 0; i < got.size(); ++i) {
-      if (i >= size_t{kTokens} * width) {
-        ASSERT_EQ(got[i], kUntouched) << i;
-        continue;
-      }
-      const double expected = silu(gate[i]) * double{up[i]};
-      // Vulkan allows exp an error of 3 + 2 |x| ulp.
-      ASSERT_NEAR(got[i], expected, std::abs(expected) * 64 * 0x1p-23 + 1e-30) << i;
-    }
+void check_swiglu(uint32_t width, bool int8) {
+  SCOPED_TRACE(::testing::Message() << "width " << width << (int8 ? ", int8" : ""));
+  constexpr uint32_t kTokens = 3;
+  constexpr uint32_t kRecorded = 5;
+  std::vector<float> gate = test::uniforms(size_t{kRecorded} * width, 1, -20, 20);
+  gate[0] = -200;  // exp overflows: the result must be zero, not NaN
+  const std::vector<float> up = test::uniforms(size_t{kRecorded} * width, 2, -2, 2);
+  const DeviceArray<float> device_gate(gate);
+  const DeviceArray<float> device_up(up);
+  const std::vector<float> before(size_t{kRecorded} * width, kUntouched);
+  const DeviceArray<float> out(before);
+  const DeviceArray<std::byte> out_int8 = untouched_int8(kRecorded, width);
+  run(SwiGlu{device_gate.range(), device_up.range(), int8 ? Range{} : out.range(), width,
+             int8 ? out_int8.range() : Range{}},
+      TestBatch::of(kTokens), {kRecorded});
+
+  std::vector<Expected> expected(kTokens);
+  for (size_t i = 0; i < size_t{kTokens} * width; ++i) {
+    const double value = silu(gate[i]) * double{up[i]};
+    expected[i / width].values.push_back(value);
+    // Vulkan allows exp an error of 3 + 2 |x| ulp.
+    expected[i / width].tolerance.push_back(std::abs(value) * 64 * 0x1p-23 + 1e-30);
   }
+  expect_outputs(out.get(), int8 ? std::vector<Expected>() : expected, before, width);
+  expect_int8_vectors(out_int8.get(), int8 ? expected : std::vector<Expected>(), kRecorded);
+}
+
+TEST(SwiGluTest, EveryElement) {
+  for (const uint32_t width : {4U, 32U, 36U, 96U, 1536U}) check_swiglu(width, false);
+}
+
+TEST(SwiGluTest, MakesInt8Vectors) {
+  for (const uint32_t width : {32U, 96U, 1536U}) check_swiglu(width, true);
 }
 
 TEST(SwiGluTest, NoTokensWriteNothing) {

@@ -20,7 +20,7 @@ layout(push_constant) uniform Constants {
   float epsilon;
 };
 
-shared float squares[32];
+shared float squares[128];  // 1024 lanes in subgroups of 8
 
 void main() {
   const uint c = gl_WorkGroupID.x;
