@@ -11,7 +11,7 @@ namespace caldera::kernels {
 /// rows of them where the result is int8 vectors, and sums and loads that stay in registers.
 bool possible(const ProductChoice& choice, const ProductKey& key, const WorkgroupLimits& limits);
 
-/// Every possible choice of the values that are worth trying, some dozen.
+/// Every possible choice of the values that are worth trying: a hundred or so, fewer for several vectors.
 std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimits& limits);
 
 /// Those of candidates() that differ from `from` in one value (with int8 vectors as a result, in `passes`

@@ -1,0 +1,263 @@
+#include "kernels/tuner.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "caldera/error.hpp"
+#include "kernels/product_candidates.hpp"
+#include "kernels/product_timer.hpp"
+
+namespace caldera::kernels {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRuns = 4;
+/// What is slower than the best by this much when it is first run is not run again.
+constexpr double kHopeless = 1.2;
+/// What is faster by less than this may be chance, and is not worth a change.
+constexpr double kWorthwhile = 0.98;
+constexpr size_t kMostProducts = 256;
+constexpr unsigned kMostThreads = 16;
+constexpr std::chrono::milliseconds kWarmUp{20};
+
+/// The search for one key.
+struct Search {
+  TunedProduct result;
+  std::vector<Product> products;  ///< that are timed
+  std::unique_ptr<ProductTimer> timer;
+  ProductChoice usual;
+  ProductChoice best;
+  double usual_seconds = 0;  ///< of all products timed
+  double best_seconds = 0;
+  std::set<ProductChoice> tried;
+  bool done = false;
+
+  uint64_t step_bytes() const { return result.products * result.bytes; }
+};
+
+/// One candidate of one search.
+struct Trial {
+  Search* search;
+  ProductChoice choice;
+  std::future<void> compiled;
+};
+
+/// Compiles the pipelines of trials on threads of its own, in their order.
+class Compilers {
+ public:
+  Compilers(Kernels& kernels, uint32_t vectors, std::vector<Trial>& trials) : promises_(trials.size()) {
+    for (size_t i = 0; i < trials.size(); ++i) trials[i].compiled = promises_[i].get_future();
+    const size_t threads =
+        std::min<size_t>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads), trials.size());
+    for (size_t i = 0; i < threads; ++i) {
+      threads_.emplace_back([&, vectors] {
+        for (size_t at = next_++; at < trials.size() && !stop_; at = next_++) {
+          try {
+            kernels.prepare(trials[at].search->products.front(), vectors, trials[at].choice);
+            promises_[at].set_value();
+          } catch (...) {
+            promises_[at].set_exception(std::current_exception());
+          }
+        }
+      });
+    }
+  }
+  ~Compilers() { stop_ = true; }
+  Compilers(const Compilers&) = delete;
+  Compilers& operator=(const Compilers&) = delete;
+
+ private:
+  std::vector<std::promise<void>> promises_;
+  std::atomic<size_t> next_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::vector<std::jthread> threads_;  // the last member: joined before the others go
+};
+
+class Tuner {
+ public:
+  Tuner(vulkan::Device& device, Kernels& kernels, uint32_t vectors, const TuneOptions& options)
+      : device_(device),
+        kernels_(kernels),
+        vectors_(vectors),
+        options_(options),
+        end_(Clock::now() + std::chrono::duration_cast<Clock::duration>(options.budget)) {}
+
+  void run(std::vector<Search>& searches) {
+    for (Search& search : searches) begin(search);
+    time_usual(searches);
+    for (std::vector<Trial> trials = next_trials(searches); !trials.empty() && !late();
+         trials = next_trials(searches)) {
+      const Compilers compilers(kernels_, vectors_, trials);
+      for (Trial& trial : trials) {
+        // A compiler may be slow: nobody waits for it longer than there is time.
+        if (late() || trial.compiled.wait_until(end_) != std::future_status::ready) break;
+        time(trial);
+      }
+    }
+    for (Search& search : searches) settle(search);
+  }
+
+ private:
+  bool late() const { return Clock::now() >= end_; }
+
+  void begin(Search& search) {
+    // Some layers' weights, taken evenly from all of them.
+    const uint64_t wanted =
+        std::clamp<uint64_t>(options_.bytes / std::max<uint64_t>(search.result.bytes, 1), 1, kMostProducts);
+    const size_t count = std::min<size_t>(wanted, search.products.size());
+    std::vector<Product> some;
+    for (size_t i = 0; i < count; ++i) some.push_back(search.products[i * search.products.size() / count]);
+    search.products = std::move(some);
+    search.usual = search.best = kernels_.choice(search.result.key);
+    search.tried.insert(search.usual);
+    try {
+      search.timer = std::make_unique<ProductTimer>(device_, kernels_, search.products, vectors_);
+    } catch (const Error&) {  // no memory to work in
+      search.done = true;
+    }
+  }
+
+  void time_usual(std::vector<Search>& searches) {
+    std::vector<Trial> trials;
+    for (Search& search : searches) {
+      if (!search.done) trials.push_back({&search, search.usual, {}});
+    }
+    const Compilers compilers(kernels_, vectors_, trials);
+    bool warm = false;
+    for (Trial& trial : trials) {
+      Search& search = *trial.search;
+      if (late() || trial.compiled.wait_until(end_) != std::future_status::ready) {
+        search.done = true;
+        continue;
+      }
+      try {
+        trial.compiled.get();
+        // A device that was idle takes a while to reach its clocks.
+        const auto until = std::min(Clock::now() + kWarmUp, end_);
+        while (!warm && Clock::now() < until) search.timer->seconds(search.usual, 1);
+        warm = true;
+        search.usual_seconds = search.best_seconds = search.timer->seconds(search.usual, kRuns);
+        ++search.result.tried;
+      } catch (const Error&) {
+        search.done = true;
+      }
+    }
+  }
+
+  /// Neighbours of each search's best that were not tried yet; a search that has none is done.
+  std::vector<Trial> next_trials(std::vector<Search>& searches) const {
+    std::vector<Trial> trials;
+    for (Search& search : searches) {
+      if (search.done) continue;
+      search.done = true;
+      for (const ProductChoice& choice :
+           neighbours(search.best, search.result.key, kernels_.workgroup_limits())) {
+        if (!search.tried.insert(choice).second) continue;
+        search.done = false;
+        trials.push_back({&search, choice, {}});
+      }
+    }
+    return trials;
+  }
+
+  static void time(Trial& trial) {
+    Search& search = *trial.search;
+    try {
+      trial.compiled.get();
+      const double seconds = search.timer->seconds(trial.choice, kRuns, kHopeless * search.best_seconds);
+      ++search.result.tried;
+      if (seconds >= search.best_seconds) return;
+      search.best = trial.choice;
+      search.best_seconds = seconds;
+    } catch (const Error&) {  // the driver cannot compile or run it: then it is not for this device
+    }
+  }
+
+  /// Times usual and best once more, in turn: what was found may have been found by chance.
+  void settle(Search& search) {
+    ProductChoice chosen = search.usual;
+    if (search.best != search.usual) {
+      try {
+        for (int turn = 0; turn < 2; ++turn) {
+          search.usual_seconds = std::min(search.usual_seconds, search.timer->seconds(search.usual, 2));
+          search.best_seconds = std::min(search.best_seconds, search.timer->seconds(search.best, 2));
+        }
+        if (search.best_seconds < kWorthwhile * search.usual_seconds) chosen = search.best;
+      } catch (const Error&) {
+      }
+    }
+    kernels_.choose(search.result.key, chosen);
+    search.result.choice = chosen;
+    const auto count = static_cast<double>(search.products.size());
+    search.result.usual_seconds = search.usual_seconds / count;
+    search.result.seconds = (chosen == search.best ? search.best_seconds : search.usual_seconds) / count;
+    search.timer.reset();
+  }
+
+  vulkan::Device& device_;
+  Kernels& kernels_;
+  uint32_t vectors_;
+  const TuneOptions& options_;
+  Clock::time_point end_;
+};
+
+/// The products of int8 vectors by key, those first that take most of a step.
+std::vector<Search> searches_of(std::span<const Product> products, uint32_t vectors) {
+  std::map<ProductKey, Search> by_key;
+  for (const Product& product : products) {
+    if (product.input == Input::kF32) continue;
+    const ProductKey key = key_of(product, vectors);
+    Search& search = by_key[key];
+    search.result.key = key;
+    search.result.bytes = weight_bytes(*product.weights);
+    ++search.result.products;
+    search.products.push_back(product);
+  }
+  std::vector<Search> searches;
+  for (auto& [key, search] : by_key) searches.push_back(std::move(search));
+  std::ranges::stable_sort(searches, std::greater{}, &Search::step_bytes);
+  return searches;
+}
+
+}  // namespace
+
+std::vector<TunedProduct> tune(vulkan::Device& device, Kernels& kernels, std::span<const Product> products,
+                               uint32_t vectors, const std::filesystem::path& memory,
+                               const TuneOptions& options) {
+  if (device.compile_only() || !(kernels.prefers_int8() || options.any_device)) return {};
+  const ProductMemoryOwner owner = product_memory_owner(device, kernels.workgroup_limits());
+  RememberedChoices known = read_product_memory(memory, owner);
+  std::vector<Search> searches = searches_of(products, vectors);
+  std::vector<TunedProduct> results;
+  if (!options.again) {
+    std::erase_if(searches, [&](Search& search) {
+      const auto found = known.find(search.result.key);
+      if (found == known.end()) return false;
+      kernels.choose(search.result.key, found->second.choice);
+      search.result.choice = found->second.choice;
+      search.result.seconds = found->second.microseconds * 1e-6;
+      search.result.remembered = true;
+      results.push_back(search.result);
+      return true;
+    });
+  }
+  if (searches.empty()) return results;
+  Tuner(device, kernels, vectors, options).run(searches);
+  for (const Search& search : searches) {
+    results.push_back(search.result);
+    // What was never compared with anything is left for another day.
+    if (search.result.tried > 1) {
+      known[search.result.key] = {search.result.choice, search.result.seconds * 1e6};
+    }
+  }
+  write_product_memory(memory, owner, known);
+  return results;
+}
+
+}  // namespace caldera::kernels
