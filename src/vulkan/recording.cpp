@@ -16,7 +16,7 @@ bool any_overlap(std::span<const Range> some, std::span<const Range> others) {
 
 }  // namespace
 
-Recording::Recording(Device& device) : device_(&device) {
+Recording::Recording(Device& device, Timestamps* timestamps) : device_(&device), timestamps_(timestamps) {
   if (device.compile_only()) return;
   VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   allocate.commandPool = device.command_pool();
@@ -26,6 +26,7 @@ Recording::Recording(Device& device) : device_(&device) {
   VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
   check(vkBeginCommandBuffer(buffer_, &begin), "recording commands");
+  if (timestamps_ != nullptr) timestamps_->reset(buffer_);
   barrier(VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
           VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
 }
@@ -37,6 +38,7 @@ Recording::~Recording() {
 
 Recording::Recording(Recording&& other) noexcept
     : device_(other.device_),
+      timestamps_(other.timestamps_),
       buffer_(std::exchange(other.buffer_, VK_NULL_HANDLE)),
       reads_(std::move(other.reads_)),
       writes_(std::move(other.writes_)),
@@ -71,7 +73,9 @@ void Recording::dispatch(const Pipeline& pipeline, std::span<const std::byte> co
   vkCmdBindPipeline(buffer_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle);
   vkCmdPushConstants(buffer_, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                      static_cast<uint32_t>(constants.size()), constants.data());
+  if (timestamps_ != nullptr) timestamps_->begin(buffer_, pipeline);
   vkCmdDispatch(buffer_, groups[0], groups[1], groups[2]);
+  if (timestamps_ != nullptr) timestamps_->end(buffer_);
 }
 
 void Recording::finish() {

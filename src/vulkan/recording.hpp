@@ -12,6 +12,7 @@
 
 #include "vulkan/device.hpp"
 #include "vulkan/pipeline_store.hpp"
+#include "vulkan/timestamps.hpp"
 
 namespace caldera::vulkan {
 
@@ -36,7 +37,8 @@ struct RecordingShape {
 /// the host. On a device that only compiles, dispatches and barriers are counted and nothing is recorded.
 class Recording {
  public:
-  explicit Recording(Device& device);
+  /// With `timestamps`, every dispatch is timed; they are this recording's alone.
+  explicit Recording(Device& device, Timestamps* timestamps = nullptr);
   ~Recording();
   Recording(Recording&& other) noexcept;
   Recording& operator=(Recording&&) = delete;
@@ -55,6 +57,7 @@ class Recording {
   void barrier(VkPipelineStageFlags2 to_stage, VkAccessFlags2 to_access);
 
   Device* device_;
+  Timestamps* timestamps_;
   VkCommandBuffer buffer_ = VK_NULL_HANDLE;
   std::vector<Range> reads_;   ///< since the last barrier
   std::vector<Range> writes_;  ///< since the last barrier

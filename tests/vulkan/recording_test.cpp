@@ -29,9 +29,9 @@ class BarrierTest : public ::testing::Test {
   const Pipeline& pipeline_ = test::pipelines().get(kernels::shader("swiglu"), std::vector<uint32_t>{8}, 0);
   kernels::TestBatch batch_ = kernels::TestBatch::of(0);
   struct {
-    uint64_t gate, up, result, batch;
+    uint64_t gate, up, result, vectors, batch;
     uint32_t width;
-  } constants_{batch_.address(), batch_.address(), batch_.address(), batch_.address(), 1};
+  } constants_{batch_.address(), batch_.address(), batch_.address(), 0, batch_.address(), 1};
   Recording recording_{test::device()};
   Range a_{1 << 20, 256}, b_{2 << 20, 256}, c_{3 << 20, 256}, d_{4 << 20, 256};
 };
