@@ -1,10 +1,15 @@
 // caldera bench [MODEL | --synthetic SHAPE:FORMAT]
 #include "engine/bench.hpp"
 
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "caldera/error.hpp"
+#include "cli/bench_plot.hpp"
 #include "cli/bench_report.hpp"
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
@@ -12,6 +17,7 @@
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/progress_bar.hpp"
+#include "gguf/output_file.hpp"
 #include "plan/families.hpp"
 
 namespace caldera::cli {
@@ -24,6 +30,7 @@ struct Options {
   std::string model;
   std::string synthetic;
   std::string format = "table";
+  std::string plot;
   bool json = false;
   bool quiet = false;
   engine::BenchOptions bench;
@@ -60,17 +67,49 @@ engine::BenchReport measure(Options& options) {
   }
 }
 
+/// Refuses before the bench begins what could not be drawn after it. Errors: kUsage, kFile.
+void check_plot(const Options& options) {
+  const std::filesystem::path path = options.plot;
+  if (path.extension() != ".svg") {
+    throw Error(ErrorKind::kUsage, fmt::format("{}: plots are written as SVG: name a file that ends in .svg "
+                                               "(rsvg-convert makes a PNG of it)",
+                                               escape(options.plot)));
+  }
+  const auto& decodes = options.bench.decodes;
+  if (std::all_of(decodes.begin(), decodes.end(), [](uint32_t tokens) { return tokens == 0; })) {
+    throw Error(ErrorKind::kUsage, "there is nothing to plot: --plot shows decode tests");
+  }
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw Error(ErrorKind::kFile, fmt::format("{}: cannot be written: it is a folder", escape(options.plot)));
+  }
+  gguf::OutputFile can_be_written(path);
+}
+
+void write_plot(const Options& options, const engine::BenchReport& report, std::time_t now) {
+  std::tm day{};
+  gmtime_r(&now, &day);
+  const std::string date = fmt::format("{:04}-{:02}-{:02}", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+  const std::string svg = bench_plot(report, date);
+  gguf::OutputFile file(options.plot);
+  file.write(std::as_bytes(std::span(svg)));
+  file.commit();
+}
+
 int run(Options& options) {
   if (options.model.empty() == options.synthetic.empty()) {
     throw Error(ErrorKind::kUsage, "name one thing to measure: a GGUF file, or --synthetic SHAPE:FORMAT");
   }
   if (options.json) options.format = "json";
+  if (!options.plot.empty()) check_plot(options);
+  const std::time_t start = std::time(nullptr);
   const engine::BenchReport report = measure(options);
   if (options.format == "json") {
     write_json(bench_json(report));
   } else {
     write_out(options.format == "markdown" ? bench_markdown(report) : bench_table(report));
   }
+  if (!options.plot.empty()) write_plot(options, report, start);
   return 0;
 }
 
@@ -92,6 +131,8 @@ void declare_bench(CLI::App& app, Action& action) {
        "Tokens of each decode test, separated by commas; 0: none (default: 128)");
   list("-d,--depth", "--depth", options->bench.depths,
        "Tokens in the context before each test, separated by commas (default: 0)");
+  list("-s,--sequences", "--sequences", options->bench.sequences,
+       "Sequences decoded together in each decode test, 1 to 8, separated by commas (default: 1)");
   app.add_option_function<std::string>(
       "-r,--repeats",
       [options](const std::string& text) {
@@ -100,6 +141,9 @@ void declare_bench(CLI::App& app, Action& action) {
       "How often each test is run (default: 5); the median counts");
   app.add_option("--kv", "The format of keys and values (f16)")->check(CLI::IsMember({"f16"}));
   declare_load_options(app, options->bench.load);
+  app.add_flag("--profile", options->bench.profile,
+               "After each test, show where its time goes: timestamps around every dispatch");
+  app.add_option("--plot", options->plot, "Draw decode tests against depth: a file that ends in .svg");
   app.add_option("--format", options->format, "How to print the result: table, markdown or json")
       ->check(CLI::IsMember({"table", "markdown", "json"}));
   app.add_flag("--json", options->json, "The same as --format json");

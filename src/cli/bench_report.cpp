@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cli/bench_profile.hpp"
 #include "cli/memory_json.hpp"
 #include "cli/output.hpp"
+#include "cli/table.hpp"
 
 namespace caldera::cli {
 namespace {
@@ -17,11 +18,6 @@ using engine::BenchKind;
 using engine::BenchReport;
 using engine::BenchTest;
 using Json = nlohmann::ordered_json;
-
-constexpr size_t kColumns = 7;
-using Row = std::array<std::string, kColumns>;
-
-const Row kHeads = {"test", "depth", "tokens/s", "spread", "GB/token", "GB/s", "of bandwidth"};
 
 double gigabytes(uint64_t bytes) {
   return static_cast<double>(bytes) / 1e9;
@@ -33,22 +29,35 @@ std::string figure(double value) {
   return fmt::format("{:#.3g}", value);
 }
 
-Row row_of(const BenchReport& report, const BenchTest& test) {
-  const bool decode = test.kind == BenchKind::kDecode;
-  Row row = {fmt::format("{} {}", decode ? "decode" : "prompt", test.tokens), std::to_string(test.depth),
-             fmt::format("{:.2f}", test.rate()), fmt::format("±{:.2f}", test.spread())};
-  if (decode) {
-    row[4] = figure(gigabytes(test.bytes()));
-    row[5] = figure(gigabytes(test.bytes()) * test.rate());
+/// A row for each test; what several sequences reach together and each where there are such tests.
+Table tests_table(const BenchReport& report) {
+  const bool together = std::any_of(report.tests.begin(), report.tests.end(),
+                                    [](const BenchTest& test) { return test.sequences > 1; });
+  Table table;
+  table.heads = {"test", "depth"};
+  if (together) table.heads.emplace_back("sequences");
+  table.heads.emplace_back("tokens/s");
+  if (together) table.heads.emplace_back("each");
+  for (const char* head : {"spread", "GB/step", "GB/s", "of bandwidth", "CPU µs/token"}) {
+    table.heads.emplace_back(head);
   }
-  if (const auto limit = report.limit(test)) row[6] = fmt::format("{:.0f} %", 100 * test.rate() / *limit);
-  return row;
-}
-
-/// Characters that a terminal shows of a cell: "±" is two bytes.
-size_t width_of(const std::string& cell) {
-  return static_cast<size_t>(std::count_if(
-      cell.begin(), cell.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  for (const BenchTest& test : report.tests) {
+    std::vector<std::string> row = {test_name(test), std::to_string(test.depth)};
+    if (together) row.push_back(std::to_string(test.sequences));
+    row.push_back(fmt::format("{:.2f}", test.rate()));
+    if (together) row.push_back(fmt::format("{:.2f}", test.rate() / test.sequences));
+    row.push_back(fmt::format("±{:.2f}", test.spread()));
+    if (test.kind == BenchKind::kDecode) {
+      row.push_back(figure(gigabytes(test.bytes())));
+      row.push_back(figure(gigabytes(test.bytes()) * test.rate() / test.sequences));
+      const auto limit = report.limit(test);
+      row.push_back(limit ? fmt::format("{:.0f} %", 100 * test.rate() / *limit) : "");
+      row.push_back(figure(test.cpu_seconds_per_token() * 1e6));
+    }
+    row.resize(table.heads.size());
+    table.rows.push_back(std::move(row));
+  }
+  return table;
 }
 
 std::vector<std::string> facts(const BenchReport& report) {
@@ -81,36 +90,37 @@ Json optional(const std::optional<double>& value) {
 
 Json to_json(const BenchReport& report, const BenchTest& test) {
   const bool decode = test.kind == BenchKind::kDecode;
-  Json json = {{"kind", decode ? "decode" : "prompt"}, {"tokens", test.tokens},   {"depth", test.depth},
-               {"tokens_per_second", test.rate()},     {"spread", test.spread()}, {"seconds", test.seconds}};
-  if (!decode) return json;
-  const std::optional<double> limit = report.limit(test);
-  json["weight_bytes_per_token"] = test.weight_bytes;
-  json["far_bytes_per_token"] = test.far_bytes;
-  json["kv_bytes_per_token"] = test.kv_bytes;
-  json["bytes_per_token"] = test.bytes();
-  json["gigabytes_per_second"] = gigabytes(test.bytes()) * test.rate();
-  json["limit_tokens_per_second"] = optional(limit);
-  json["share_of_limit"] = limit ? Json(test.rate() / *limit) : Json();
+  Json json = {{"kind", decode ? "decode" : "prompt"},
+               {"tokens", test.tokens},
+               {"depth", test.depth},
+               {"sequences", test.sequences},
+               {"tokens_per_second", test.rate()},
+               {"spread", test.spread()},
+               {"seconds", test.seconds}};
+  if (decode) {
+    const std::optional<double> limit = report.limit(test);
+    json["tokens_per_second_each"] = test.rate() / test.sequences;
+    json["cpu_microseconds_per_token"] = test.cpu_seconds_per_token() * 1e6;
+    json["weight_bytes_per_step"] = test.weight_bytes;
+    json["far_bytes_per_step"] = test.far_bytes;
+    json["kv_bytes_per_step"] = test.kv_bytes;
+    json["bytes_per_step"] = test.bytes();
+    json["gigabytes_per_second"] = gigabytes(test.bytes()) * test.rate() / test.sequences;
+    json["limit_tokens_per_second"] = optional(limit);
+    json["share_of_limit"] = limit ? Json(test.rate() / *limit) : Json();
+  }
+  if (test.profile) json["profile"] = profile_json(test);
   return json;
 }
 
 }  // namespace
 
 std::string bench_table(const BenchReport& report) {
-  std::vector<Row> rows = {kHeads};
-  for (const BenchTest& test : report.tests) rows.push_back(row_of(report, test));
-  std::array<size_t, kColumns> widths{};
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], width_of(row[i]));
-  }
   std::string out;
   for (const std::string& line : facts(report)) out += line + "\n";
-  out += "\n";
-  for (const Row& row : rows) {
-    std::string line = row[0] + std::string(widths[0] - width_of(row[0]), ' ');
-    for (size_t i = 1; i < kColumns; ++i) line += std::string(2 + widths[i] - width_of(row[i]), ' ') + row[i];
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  out += "\n" + aligned(tests_table(report));
+  for (const BenchTest& test : report.tests) {
+    if (test.profile) out += "\n" + profile_heading(test) + "\n\n" + aligned(profile_table(*test.profile));
   }
   return out;
 }
@@ -118,9 +128,9 @@ std::string bench_table(const BenchReport& report) {
 std::string bench_markdown(const BenchReport& report) {
   std::string out;
   for (const std::string& line : facts(report)) out += fmt::format("- {}\n", line);
-  out += fmt::format("\n| {} |\n|---|{}\n", fmt::join(kHeads, " | "), "--:|--:|--:|--:|--:|--:|");
+  out += "\n" + markdown(tests_table(report));
   for (const BenchTest& test : report.tests) {
-    out += fmt::format("| {} |\n", fmt::join(row_of(report, test), " | "));
+    if (test.profile) out += "\n" + profile_heading(test) + "\n\n" + markdown(profile_table(*test.profile));
   }
   return out;
 }

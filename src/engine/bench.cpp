@@ -4,14 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <map>
-#include <random>
 
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
+#include "engine/bench_runner.hpp"
 #include "engine/device_topology.hpp"
 #include "engine/engine.hpp"
+#include "engine/kv_reads.hpp"
 #include "gguf/file.hpp"
 #include "model/synthetic.hpp"
 #include "plan/plan.hpp"
@@ -49,14 +49,15 @@ std::string main_format(const model::Weights& weights) {
   return std::string(quant::info(most->first).name);
 }
 
-/// Bytes of keys and values that a token after `depth` others reads, its own among them.
-uint64_t kv_bytes_read(const model::ModelSpec& spec, uint32_t depth) {
-  uint64_t bytes = 0;
+/// What the layers read of KV memory, those with the same window together.
+std::vector<KvReads> kv_reads(const model::ModelSpec& spec) {
+  std::map<uint32_t, uint64_t> bytes;
   for (const model::LayerSpec& layer : spec.layers) {
-    const uint64_t keys = layer.window > 0 ? std::min(layer.window, depth + 1) : depth + 1;
-    bytes += keys * layer.kv_heads * layer.head * 2 * sizeof(uint16_t);
+    bytes[layer.window] += kv_bytes_per_token(layer.kv_heads, layer.head);
   }
-  return bytes;
+  std::vector<KvReads> reads;
+  for (const auto& [window, of_token] : bytes) reads.push_back({window, of_token});
+  return reads;
 }
 
 /// Sorted, each once, without zeros unless `zeros`.
@@ -67,130 +68,19 @@ std::vector<uint32_t> tidy(std::vector<uint32_t> values, bool zeros) {
   return values;
 }
 
-/// Runs the tests on one sequence of an engine.
-class Bench {
- public:
-  Bench(Engine& engine, const BenchOptions& options)
-      : engine_(engine), options_(options), index_(engine.open_slot()), slot_(engine.slot(index_)) {}
-  ~Bench() {
-    try {
-      engine_.close_slot(index_);
-    } catch (const Error&) {  // a lost device refuses even this
-    }
-  }
-  Bench(const Bench&) = delete;
-  Bench& operator=(const Bench&) = delete;
-
-  BenchTest prompt(uint32_t tokens, uint32_t depth) {
-    BenchTest test{BenchKind::kPrompt, tokens, depth, {}};
-    repeat(test, [&](const std::string& what) {
-      rewind(depth);
-      append(tokens);
-      slot_.reserve(depth + tokens);
-      const auto start = Clock::now();
-      read(what);
-      return seconds_since(start);
-    });
-    return test;
-  }
-
-  BenchTest decode(uint32_t steps, uint32_t depth) {
-    BenchTest test{BenchKind::kDecode, steps, depth, {}};
-    each_matrix(engine_.weights(), [&](const kernels::Matrix& matrix) {
-      test.weight_bytes += uint64_t{matrix.rows} * matrix.layout.row_bytes;
-    });
-    test.far_bytes = std::min(engine_.memory().far_weights, test.weight_bytes);
-    for (uint32_t i = 0; i < steps; ++i) test.kv_bytes += kv_bytes_read(engine_.spec(), depth + i);
-    test.kv_bytes /= steps;
-    repeat(test, [&](const std::string& what) {
-      rewind(depth);
-      append(1);
-      slot_.reserve(depth + steps + 1);
-      SamplingOptions greedy;
-      greedy.temperature = 0;
-      engine_.begin_decode({&index_, 1});
-      slot_.begin(greedy, 0, 0, {});
-      const auto start = Clock::now();
-      step(steps, depth, what);
-      const double seconds = seconds_since(start);
-      engine_.leave_decode(index_);
-      return seconds;
-    });
-    return test;
-  }
-
- private:
-  void tell(const std::string& what, uint64_t done, uint64_t total) const {
-    if (options_.progress && !options_.progress({what, done, total})) {
-      throw Error(ErrorKind::kUsage, "the bench was cancelled");
-    }
-  }
-
-  /// Runs once to warm up, and then as often as was asked for.
-  template <class Run>
-  void repeat(BenchTest& test, Run run) const {
-    const std::string what =
-        fmt::format("{} {} tokens at depth {}", test.kind == BenchKind::kPrompt ? "reading" : "decoding",
-                    test.tokens, test.depth);
-    run(what + ", warming up");
-    for (uint32_t i = 1; i <= options_.repeats; ++i) {
-      test.seconds.push_back(run(fmt::format("{}, {} of {}", what, i, options_.repeats)));
-    }
-  }
-
-  void append(uint32_t tokens) {
-    for (uint32_t i = 0; i < tokens; ++i) {
-      slot_.tokens.push_back(static_cast<Token>(random_() % engine_.spec().vocabulary));
-    }
-  }
-
-  void read(const std::string& what) {
-    engine_.read(index_, false, [&](uint32_t done, uint32_t total) {
-      tell(what, done, total);
-      return true;
-    });
-  }
-
-  /// Makes the sequence `depth` tokens long, all of them computed.
-  void rewind(uint32_t depth) {
-    engine_.wait_all();
-    slot_.truncate(depth);
-    if (slot_.tokens.size() == depth && slot_.computed == depth) return;
-    append(depth - static_cast<uint32_t>(slot_.tokens.size()));
-    read(fmt::format("filling {} tokens of context", depth));
-  }
-
-  /// Submits steps ahead, as generation does, and takes every token.
-  void step(uint32_t steps, uint32_t depth, const std::string& what) {
-    std::deque<uint64_t> in_flight;
-    uint32_t submitted = 0;
-    for (uint32_t taken = 0; taken < steps; ++taken) {
-      while (submitted < steps && in_flight.size() < engine_.steps_ahead()) {
-        ++submitted;
-        in_flight.push_back(engine_.submit_step(depth + submitted));
-      }
-      engine_.wait(in_flight.front());
-      in_flight.pop_front();
-      static_cast<void>(slot_.drawn(taken));  // throws where the device computed nonsense
-      tell(what, taken + 1, steps);
-    }
-  }
-
-  Engine& engine_;
-  const BenchOptions& options_;
-  uint32_t index_;
-  Slot& slot_;
-  std::mt19937 random_{1};
-};
-
 /// Options with what the tests have in common settled. Errors: kUsage.
 BenchOptions settled(BenchOptions options) {
   options.prompts = tidy(options.prompts, false);
   options.decodes = tidy(options.decodes, false);
   options.depths = tidy(options.depths, true);
+  options.sequences = tidy(options.sequences, false);
   if (options.depths.empty() || (options.prompts.empty() && options.decodes.empty()) ||
       options.repeats == 0) {
     throw Error(ErrorKind::kUsage, "there is nothing to measure: ask for tokens to read or to decode");
+  }
+  if (options.sequences.empty() || options.sequences.back() > kMaxSequences) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("from 1 to {} sequences can be decoded together", kMaxSequences));
   }
   const uint64_t deepest = options.depths.back();
   uint64_t longest = 0;
@@ -201,7 +91,7 @@ BenchOptions settled(BenchOptions options) {
                                                deepest + longest, model::kMaxContext));
   }
   options.load.context = static_cast<uint32_t>(deepest + longest);
-  options.load.sequences = 1;
+  options.load.sequences = options.sequences.back();
   options.load.progress = [progress = options.progress](const LoadProgress& load) {
     return !progress || progress({"placing weights", load.bytes_done, load.bytes_total});
   };
@@ -243,11 +133,27 @@ BenchReport run(const BenchOptions& options, Make make) {
   report.context = engine->context();
   report.device = engine->device_info();
   report.load = engine->load_report();
+  report.kv = kv_reads(engine->spec());
+  uint64_t weight_bytes = 0;
+  each_matrix(engine->weights(), [&](const kernels::Matrix& matrix) {
+    weight_bytes += uint64_t{matrix.rows} * matrix.layout.row_bytes;
+  });
   {
-    Bench bench(*engine, options);
+    BenchRunner runner(*engine, options);
+    const auto add = [&](BenchTest test) {
+      if (test.kind == BenchKind::kDecode) {
+        test.weight_bytes = weight_bytes;
+        test.far_bytes = std::min(engine->memory().far_weights, weight_bytes);
+        for (uint32_t i = 0; i < test.tokens; ++i) test.kv_bytes += report.kv_bytes(test.depth + i);
+        test.kv_bytes = test.kv_bytes * test.sequences / test.tokens;
+      }
+      report.tests.push_back(std::move(test));
+    };
     for (const uint32_t depth : options.depths) {
-      for (const uint32_t tokens : options.prompts) report.tests.push_back(bench.prompt(tokens, depth));
-      for (const uint32_t steps : options.decodes) report.tests.push_back(bench.decode(steps, depth));
+      for (const uint32_t tokens : options.prompts) add(runner.prompt(tokens, depth));
+      for (const uint32_t sequences : options.sequences) {
+        for (const uint32_t steps : options.decodes) add(runner.decode(steps, depth, sequences));
+      }
     }
     report.memory = engine->memory();
   }

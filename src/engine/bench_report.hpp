@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caldera/model.hpp"
+#include "engine/profile.hpp"
 
 namespace caldera::engine {
 
@@ -15,16 +16,29 @@ enum class BenchKind { kPrompt, kDecode };
 /// One test, all its repeats.
 struct BenchTest {
   BenchKind kind = BenchKind::kPrompt;
-  uint32_t tokens = 0;
+  uint32_t tokens = 0;  ///< of each sequence
   uint32_t depth = 0;
+  uint32_t sequences = 1;       ///< decoded together
   std::vector<double> seconds;  ///< of each repeat
-  uint64_t weight_bytes = 0;    ///< read per token; of decode tests, as what follows
-  uint64_t far_bytes = 0;       ///< of those, across the bus of a discrete device
-  uint64_t kv_bytes = 0;        ///< read per token, the mean over the test
+  /// As above, of the processor: all threads of the process. Of decode tests, as what follows.
+  std::vector<double> cpu_seconds;
+  uint64_t weight_bytes = 0;  ///< read in a step, once for all sequences
+  uint64_t far_bytes = 0;     ///< of those, across the bus of a discrete device
+  uint64_t kv_bytes = 0;      ///< read in a step by all sequences, the mean over the test
+  std::optional<Profile> profile;
 
-  double rate() const;    ///< tokens a second, the median over the repeats
-  double spread() const;  ///< the largest distance of a repeat from it
+  double rate() const;         ///< tokens a second of all sequences together, the median over the repeats
+  double spread() const;       ///< the largest distance of a repeat from it
+  double run_seconds() const;  ///< of what a profile's run is: a decode step, or the whole prompt
+  double cpu_seconds_per_token() const;  ///< the median over the repeats
   uint64_t bytes() const { return weight_bytes + kv_bytes; }
+  double all_tokens() const { return static_cast<double>(uint64_t{tokens} * sequences); }
+};
+
+/// What layers with one window read of KV memory for each token that they attend to.
+struct KvReads {
+  uint32_t window = 0;  ///< tokens that are attended to at most; 0: all
+  uint64_t bytes = 0;   ///< keys and values of one token in all of these layers
 };
 
 struct BenchReport {
@@ -41,10 +55,14 @@ struct BenchReport {
   StepShape step;                            ///< work recorded for one decoded token
   std::optional<double> read_bandwidth;      ///< 10^9 bytes a second, measured in this run
   std::optional<double> far_read_bandwidth;  ///< as above, where weights lie across the bus
+  std::vector<KvReads> kv;                   ///< all layers
   std::vector<BenchTest> tests;
   std::vector<std::string> validation_messages;  ///< what the validation layer had to say, if it was on
 
-  /// Tokens a second if reading memory took all the time; of decode tests, where the bandwidth is known.
+  /// Bytes of keys and values that a token after `depth` others reads, its own among them.
+  uint64_t kv_bytes(uint32_t depth) const;
+  /// Tokens a second of all sequences together if reading memory took all the time; of decode tests, where
+  /// the bandwidth is known.
   std::optional<double> limit(const BenchTest& test) const;
 };
 

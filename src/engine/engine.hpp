@@ -55,6 +55,7 @@ class Engine {
   const LoadReport& load_report() const { return report_; }
   MemoryUse memory();
   StepShape decode_shape();
+  Recordings& recordings() { return *recordings_; }  ///< for profiling
   /// What the validation layer had to say; empty without validation.
   const std::vector<std::string>& validation_messages() const { return instance_.validation_log().messages; }
 

@@ -1,56 +1,51 @@
 #include "engine/recordings.hpp"
 
 namespace caldera::engine {
-namespace {
 
-using Target = kernels::Kernels::Target;
-
-void add(kernels::Kernels& kernels, const std::vector<model::Operation>& operations, const Target& target) {
-  for (const model::Operation& operation : operations) {
-    std::visit([&](const auto& op) { kernels.record(target, op); }, operation);
+const vulkan::Recording& Recordings::recorded(const Key& key, kernels::Kernels::Target target,
+                                              std::initializer_list<const Profiler::Operations*> parts) {
+  auto found = recordings_.find(key);
+  if (found == recordings_.end()) {
+    vulkan::Recording recording(device_);
+    target.recording = &recording;
+    for (const Profiler::Operations* part : parts) {
+      for (const model::Operation& operation : *part) {
+        std::visit([&](const auto& op) { kernels_.record(target, op); }, operation);
+      }
+    }
+    recording.finish();
+    found = recordings_.emplace(key, std::move(recording)).first;
   }
+  if (profiler_ == nullptr) return found->second;
+  return profiler_->timed(found->second, target, parts);
 }
 
-}  // namespace
+Profiler& Recordings::start_profile() {
+  profiler_ = std::make_unique<Profiler>(device_, kernels_);
+  return *profiler_;
+}
 
 const vulkan::Recording& Recordings::read(uint64_t batch, uint32_t tokens, uint32_t splits) {
   // A single token is read as decode steps read theirs.
   const bool one = tokens == 1 && program_.int8();
-  const auto key = std::make_tuple(Kind::kRead, batch, tokens, one ? splits : 1U);
-  if (const auto found = recordings_.find(key); found != recordings_.end()) return found->second;
-  vulkan::Recording recording(device_);
-  add(kernels_, one ? program_.step(1).body : program_.reading().body,
-      {&recording, batch, tokens, one, one ? splits : 1});
-  recording.finish();
-  return recordings_.emplace(key, std::move(recording)).first->second;
+  if (!one) splits = 1;
+  return recorded({Kind::kRead, batch, tokens, splits}, {nullptr, batch, tokens, one, splits},
+                  {one ? &program_.step(1).body : &program_.reading().body});
 }
 
 const vulkan::Recording& Recordings::outputs(uint64_t batch, uint32_t outputs, bool sample) {
-  const auto key = std::make_tuple(sample ? Kind::kSample : Kind::kOutputs, batch, outputs, 1U);
-  if (const auto found = recordings_.find(key); found != recordings_.end()) return found->second;
-  vulkan::Recording recording(device_);
-  const Target target{&recording, batch, outputs, false, 1};
   // Those of several tokens gather the outputs that are wanted.
-  add(kernels_,
-      outputs <= kernels::kMaxVectorColumns ? program_.step(kernels::kMaxVectorColumns).head
-                                            : program_.reading().head,
-      target);
-  if (sample) add(kernels_, program_.sampling(), target);
-  recording.finish();
-  return recordings_.emplace(key, std::move(recording)).first->second;
+  const model::Pass& pass =
+      outputs <= kernels::kMaxVectorColumns ? program_.step(kernels::kMaxVectorColumns) : program_.reading();
+  static const Profiler::Operations kNone;
+  return recorded({sample ? Kind::kSample : Kind::kOutputs, batch, outputs, 1},
+                  {nullptr, batch, outputs, false, 1}, {&pass.head, sample ? &program_.sampling() : &kNone});
 }
 
 const vulkan::Recording& Recordings::step(uint64_t batch, uint32_t sequences, uint32_t splits) {
-  const auto key = std::make_tuple(Kind::kStep, batch, sequences, splits);
-  if (const auto found = recordings_.find(key); found != recordings_.end()) return found->second;
-  vulkan::Recording recording(device_);
-  const Target target{&recording, batch, sequences, true, splits};
   const model::Pass& pass = program_.step(sequences);
-  add(kernels_, pass.body, target);
-  add(kernels_, pass.head, target);
-  add(kernels_, program_.sampling(), target);
-  recording.finish();
-  return recordings_.emplace(key, std::move(recording)).first->second;
+  return recorded({Kind::kStep, batch, sequences, splits}, {nullptr, batch, sequences, true, splits},
+                  {&pass.body, &pass.head, &program_.sampling()});
 }
 
 }  // namespace caldera::engine

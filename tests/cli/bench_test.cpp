@@ -2,9 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "cli/process.hpp"
+#include "gguf/temporary_folder.hpp"
 
 namespace caldera::test {
 namespace {
@@ -36,11 +40,11 @@ TEST(Bench, PrintsATable) {
             "read bandwidth: 10.0 GB/s measured\n"
             "work: 3 dispatches and 2 barriers per decoded token\n"
             "\n"
-            "test       depth  tokens/s  spread  GB/token  GB/s  of bandwidth\n"
+            "test       depth  tokens/s  spread  GB/step  GB/s  of bandwidth  CPU µs/token\n"
             "prompt 64      0   1000.00   ±0.00\n"
-            "decode 16      0     50.00  ±10.00    0.0900  4.50          45 %\n"
+            "decode 16      0     50.00  ±10.00   0.0900  4.50          45 %          12.5\n"
             "prompt 64   1000   1000.00   ±0.00\n"
-            "decode 16   1000     50.00  ±10.00    0.0910  4.55          46 %\n");
+            "decode 16   1000     50.00  ±10.00   0.0910  4.55          46 %          12.5\n");
 }
 
 TEST(Bench, PrintsMarkdown) {
@@ -48,8 +52,108 @@ TEST(Bench, PrintsMarkdown) {
       bench({"--synthetic", "smollm2-135m:q4_1", "-p", "0", "-n", "16", "--format", "markdown"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("- model: smollm2-135m:q4_1 (random weights), 134.5 M parameters"));
-  EXPECT_THAT(result.out, HasSubstr("| test | depth | tokens/s | spread | GB/token | GB/s | of bandwidth |\n"
-                                    "|---|--:|--:|--:|--:|--:|--:|\n"));
+  EXPECT_THAT(result.out, HasSubstr("| test | depth | tokens/s | spread | GB/step | GB/s | of bandwidth | "
+                                    "CPU µs/token |\n|---|--:|--:|--:|--:|--:|--:|--:|\n"));
+}
+
+TEST(Bench, SequencesTogetherGetColumns) {
+  const Result result = bench({"model", "-p", "0", "-n", "16", "-d", "1000", "-r", "3", "-s", "4,1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              HasSubstr("test       depth  sequences  tokens/s   each  spread  GB/step  GB/s  of bandwidth  "
+                        "CPU µs/token\n"
+                        "decode 16   1000          4    200.00  50.00  ±40.00   0.0940  4.70          47 %  "
+                        "        12.5\n"
+                        "decode 16   1000          1     50.00  50.00  ±10.00   0.0910  4.55          46 %  "
+                        "        12.5\n"));
+  const json test =
+      json::parse(bench({"model", "-n", "16", "-s", "4", "-r", "3", "--json"}).out).at("tests").at(1);
+  EXPECT_EQ(test.at("sequences"), 4);
+  EXPECT_EQ(test.at("tokens_per_second"), 200.0);
+  EXPECT_EQ(test.at("tokens_per_second_each"), 50.0);
+  EXPECT_EQ(test.at("cpu_microseconds_per_token"), 12.5);
+}
+
+TEST(Bench, ShowsAProfile) {
+  const Result result = bench({"model", "-p", "0", "-n", "16", "-r", "3", "--profile"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              HasSubstr("\nprofile of decode 16 at depth 0: the mean of 16 steps, 3 dispatches and 2 "
+                        "barriers each; without timestamps 20000.0 µs, with them 20000.0 µs\n\n"
+                        "operation          dispatches       µs    share  µs each    MB  GB/s\n"
+                        "matvec_Q4_1 64x32           2  15000.0   75.0 %   7500.0  60.0  4.00\n"
+                        "norm                        1   3000.0   15.0 %   3000.0\n"
+                        "gaps                        2   2000.0   10.0 %   1000.0\n"
+                        "all                         3  20000.0  100.0 %\n"));
+  const Result marked = bench({"model", "-p", "0", "-n", "16", "--profile", "--format", "markdown"});
+  EXPECT_THAT(marked.out, HasSubstr("| operation | dispatches | µs | share | µs each | MB | GB/s |\n"
+                                    "|---|--:|--:|--:|--:|--:|--:|\n"
+                                    "| matvec_Q4_1 64x32 | 2 | 15000.0 | 75.0 % | 7500.0 | 60.0 | 4.00 |\n"));
+  const json profile = json::parse(bench({"model", "-p", "0", "-r", "3", "--profile", "--json"}).out)
+                           .at("tests")
+                           .at(0)
+                           .at("profile");
+  EXPECT_EQ(profile.at("runs"), 16);
+  EXPECT_EQ(profile.at("dispatches"), 3);
+  EXPECT_EQ(profile.at("barriers"), 2);
+  EXPECT_NEAR(profile.at("microseconds_without_timestamps").get<double>(), 20000, 1e-6);
+  EXPECT_EQ(profile.at("operations").at(0).at("name"), "matvec_Q4_1 64x32");
+  EXPECT_EQ(profile.at("operations").at(0).at("bytes"), 60000000);
+  EXPECT_NEAR(profile.at("gaps").at("microseconds").get<double>(), 2000, 1e-6);
+}
+
+/// The numbers that follow `before` in `text`.
+std::string between(const std::string& text, const std::string& before, const std::string& after) {
+  const size_t start = text.find(before);
+  if (start == std::string::npos) return "";
+  const size_t begin = start + before.size();
+  return text.substr(begin, text.find(after, begin) - begin);
+}
+
+TEST(Bench, Plots) {
+  const gguf::TemporaryFolder folder;
+  const std::string path = (folder.path() / "speed.svg").string();
+  const Result result =
+      bench({"<model>&\x01", "-n", "16", "-d", "0,8192", "-s", "1,2", "-r", "3", "--plot", path});
+  EXPECT_EQ(result.code, 0) << result.err;
+  std::ifstream file(path);
+  const std::string svg((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_TRUE(svg.starts_with("<svg xmlns="));
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  EXPECT_THAT(svg, HasSubstr("Decoding &lt;model&gt;&amp;\\x01, Q4_1</text>"));
+  EXPECT_THAT(svg, HasSubstr("Fake\\x1b Device (fake 1.0), 20"));
+  EXPECT_THAT(svg, HasSubstr(">tokens per second</text>"));
+  EXPECT_THAT(svg, HasSubstr(">context before the test (tokens)</text>"));
+  EXPECT_THAT(svg, HasSubstr("16 tokens, 2 sequences together, median"));
+  EXPECT_THAT(svg, HasSubstr("at 10 GB/s, measured"));
+  EXPECT_THAT(svg, HasSubstr("16 tokens at depth 8192: 50.00 tokens/s"));
+  EXPECT_THAT(svg, HasSubstr("prefers-color-scheme: dark"));
+  // One sequence is limited to 10 GB/s / 90 MB = 111 tokens/s at depth 0, two to 222 of 250 (the axis).
+  const auto height = [&](const std::string& colour) {
+    const std::string start = between(svg, "class=\"limit\" stroke=\"" + colour + "\" d=\"M80.0 ", " ");
+    return start.empty() ? 0.0 : (400 - std::stod(start)) / (400 - 64);
+  };
+  EXPECT_NEAR(height("#0072b2"), 111.1 / 250, 0.01);
+  EXPECT_NEAR(height("#d55e00"), 222.2 / 250, 0.01);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+
+  // Without a bandwidth there is no limit to draw; a file that is there is replaced.
+  EXPECT_EQ(bench({"model", "-n", "4", "--memory-limit", "1", "--plot", path}).code, 0);
+  std::ifstream again(path);
+  const std::string plain((std::istreambuf_iterator<char>(again)), {});
+  EXPECT_THAT(plain, ::testing::Not(HasSubstr("class=\"limit\"")));
+}
+
+TEST(Bench, RefusesPlotsBeforeItMeasures) {
+  const gguf::TemporaryFolder folder;
+  const std::string missing = (folder.path() / "missing" / "speed.svg").string();
+  expect_failure(bench({"slow", "--plot", missing}, {.limit = Seconds(2)}), 3, "cannot be written");
+  expect_failure(bench({"slow", "--plot", "speed.png"}, {.limit = Seconds(2)}), 2, "ends in .svg");
+  expect_failure(bench({"slow", "--plot", "a.svg", "-n", "0"}, {.limit = Seconds(2)}), 2, "nothing to plot");
+  std::filesystem::create_directory(folder.path() / "folder.svg");
+  expect_failure(bench({"slow", "--plot", (folder.path() / "folder.svg").string()}, {.limit = Seconds(2)}), 3,
+                 "it is a folder");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
 TEST(Bench, JsonHoldsEverything) {
@@ -63,7 +167,7 @@ TEST(Bench, JsonHoldsEverything) {
   const json& decode = object.at("tests").at(1);
   EXPECT_EQ(decode.at("kind"), "decode");
   EXPECT_EQ(decode.at("seconds").size(), 2U);
-  EXPECT_EQ(decode.at("bytes_per_token"), 90000000);
+  EXPECT_EQ(decode.at("bytes_per_step"), 90000000);
   EXPECT_NEAR(decode.at("limit_tokens_per_second").get<double>(), 111.1, 0.1);
   EXPECT_EQ(json::parse(bench({"model", "-n", "4", "--format", "json"}).out).at("tests").size(), 2U);
 }
@@ -84,6 +188,7 @@ TEST(Bench, OptionsThatAreWrong) {
   expect_failure(bench({"model", "-d", "a"}), 2, "--depth");
   expect_failure(bench({"model", "-d", "99999999999"}), 2, "--depth");
   expect_failure(bench({"model", "-r", "0"}), 2, "--repeats");
+  expect_failure(bench({"model", "-s", "x"}), 2, "--sequences");
   expect_failure(bench({"model", "--kv", "q8_0"}), 2, "--kv");
   expect_failure(bench({"model", "--format", "svg"}), 2, "--format");
   std::string many = "1";

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -38,7 +39,10 @@ void expect_error(ErrorKind kind, const std::string& part, const std::function<v
 }
 
 TEST(BenchReportTest, MedianSpreadAndLimit) {
-  BenchTest test{BenchKind::kDecode, 10, 0, {1, 2, 0.5}};
+  BenchTest test;
+  test.kind = BenchKind::kDecode;
+  test.tokens = 10;
+  test.seconds = {1, 2, 0.5};
   EXPECT_DOUBLE_EQ(test.rate(), 10);
   EXPECT_DOUBLE_EQ(test.spread(), 10);
   test.seconds.push_back(1.5);
@@ -54,8 +58,37 @@ TEST(BenchReportTest, MedianSpreadAndLimit) {
   EXPECT_FALSE(report.limit(test).has_value()) << "half of it is read at a speed that is not known";
   report.far_read_bandwidth = 4;
   EXPECT_DOUBLE_EQ(report.limit(test).value(), 1 / 0.75);
+  EXPECT_DOUBLE_EQ(test.run_seconds(), 0.125);
+  test.cpu_seconds = {4e-3, 2e-3, 9e-3, 2e-3};
+  EXPECT_DOUBLE_EQ(test.cpu_seconds_per_token(), 3e-4);
   test.kind = BenchKind::kPrompt;
   EXPECT_FALSE(report.limit(test).has_value());
+  EXPECT_DOUBLE_EQ(test.run_seconds(), 1.25);
+}
+
+TEST(BenchReportTest, SequencesTogether) {
+  BenchTest test;
+  test.kind = BenchKind::kDecode;
+  test.tokens = 10;
+  test.sequences = 4;
+  test.seconds = {2};
+  test.cpu_seconds = {4e-3};
+  test.weight_bytes = 3000000000;
+  test.kv_bytes = 1000000000;
+  EXPECT_DOUBLE_EQ(test.rate(), 20);
+  EXPECT_DOUBLE_EQ(test.run_seconds(), 0.2);
+  EXPECT_DOUBLE_EQ(test.cpu_seconds_per_token(), 1e-4);
+  BenchReport report;
+  report.read_bandwidth = 8;
+  EXPECT_DOUBLE_EQ(report.limit(test).value(), 8) << "one read of the weights is a token of each";
+}
+
+TEST(BenchReportTest, WindowsBoundWhatIsRead) {
+  BenchReport report;
+  report.kv = {{0, 1000}, {10, 300}};
+  EXPECT_EQ(report.kv_bytes(0), 1300U);
+  EXPECT_EQ(report.kv_bytes(9), 13000U);
+  EXPECT_EQ(report.kv_bytes(99), 103000U);
 }
 
 TEST(BenchTest, MeasuresAFile) {
@@ -95,6 +128,73 @@ TEST(BenchTest, MeasuresAFile) {
   EXPECT_EQ(report.tests[1].weight_bytes, report.tests[3].weight_bytes);
   // Five steps see 1 to 5 keys, or 101 to 105: a hundred more in the mean.
   EXPECT_EQ((report.tests[3].kv_bytes - report.tests[1].kv_bytes) * 3, report.tests[1].kv_bytes * 100);
+}
+
+TEST(BenchTest, MeasuresSequencesTogether) {
+  BenchOptions options = quick();
+  options.prompts = {};
+  options.depths = {70};
+  options.sequences = {3, 1};
+  const BenchReport report = bench(caldera::test::data("tiny_qwen3.gguf"), options);
+  EXPECT_THAT(report.validation_messages, ::testing::IsEmpty());
+  ASSERT_EQ(report.tests.size(), 2U);
+  const BenchTest& one = report.tests[0];
+  const BenchTest& three = report.tests[1];
+  EXPECT_EQ(one.sequences, 1U);
+  EXPECT_EQ(three.sequences, 3U);
+  EXPECT_EQ(three.weight_bytes, one.weight_bytes) << "the weights are read once for all";
+  EXPECT_EQ(three.kv_bytes, 3 * one.kv_bytes);
+  for (const BenchTest& test : report.tests) {
+    EXPECT_FALSE(test.profile.has_value());
+    ASSERT_EQ(test.cpu_seconds.size(), 2U);
+    EXPECT_GT(test.cpu_seconds_per_token(), 0) << "the software device is the processor";
+  }
+}
+
+TEST(BenchTest, ProfilesWhatItTimes) {
+  BenchOptions options = quick();
+  options.load.arithmetic = Arithmetic::kF32;
+  options.load.prefill_rows = 32;  // two batches for a prompt
+  options.sequences = {1, 2};
+  options.profile = true;
+  options.depths = {30};
+  const BenchReport report = bench(caldera::test::data("tiny_qwen3.gguf"), options);
+  EXPECT_THAT(report.validation_messages, ::testing::IsEmpty());
+  ASSERT_EQ(report.tests.size(), 3U);
+  for (const BenchTest& test : report.tests) {
+    ASSERT_TRUE(test.profile.has_value());
+    const Profile& profile = *test.profile;
+    double dispatches = 0;
+    double seconds = profile.gap_seconds;
+    double weights = 0;
+    double kv = 0;
+    for (const ProfiledOperation& one : profile.operations) {
+      EXPECT_GT(one.count, 0) << one.name;
+      EXPECT_GE(one.seconds, 0) << one.name;
+      EXPECT_LE(one.median_seconds, one.seconds * profile.runs) << one.name;
+      dispatches += one.count;
+      seconds += one.seconds;
+      (one.name.starts_with("attention") ? kv : weights) += one.bytes;
+    }
+    EXPECT_DOUBLE_EQ(dispatches, profile.dispatches);
+    EXPECT_NEAR(seconds, profile.seconds, 1e-9);
+    EXPECT_GT(profile.seconds, 0);
+    EXPECT_LT(profile.gaps, profile.dispatches);
+    EXPECT_TRUE(std::is_sorted(profile.operations.begin(), profile.operations.end(),
+                               [](const auto& a, const auto& b) { return a.seconds > b.seconds; }));
+    if (test.kind == BenchKind::kPrompt) {
+      EXPECT_EQ(profile.runs, 3U);
+      EXPECT_EQ(kv, 0);
+      continue;
+    }
+    EXPECT_EQ(profile.runs, 4U) << "five steps, of which one warms up";
+    EXPECT_EQ(profile.dispatches, report.step.dispatches);
+    EXPECT_EQ(profile.barriers, report.step.barriers);
+    EXPECT_EQ(weights, static_cast<double>(test.weight_bytes));
+    // The four steps are the last four of five: half a token more than the mean over all.
+    const uint64_t token = report.kv_bytes(0) * test.sequences;
+    EXPECT_EQ(kv, static_cast<double>(test.kv_bytes) + static_cast<double>(token) / 2);
+  }
 }
 
 TEST(BenchTest, MeasuresAShape) {
@@ -154,6 +254,9 @@ TEST(BenchTest, RefusesBeforeAnythingIsPlaced) {
   none.decodes = {};
   expect_error(ErrorKind::kUsage, "nothing to measure",
                [&] { bench(plan::shape_named("smollm2-135m:q4_1"), none); });
+  BenchOptions crowd = options;
+  crowd.sequences = {9};
+  expect_error(ErrorKind::kUsage, "1 to 8", [&] { bench(plan::shape_named("smollm2-135m:q4_1"), crowd); });
   BenchOptions deep = options;
   deep.depths = {UINT32_MAX};
   expect_error(ErrorKind::kUsage, "context", [&] { bench(plan::shape_named("smollm2-135m:q4_1"), deep); });

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -10,6 +11,33 @@
 
 namespace caldera::engine {
 namespace {
+
+BenchTest prompt(uint32_t tokens, uint32_t depth, const BenchOptions& options) {
+  BenchTest test;
+  test.tokens = tokens;
+  test.depth = depth;
+  test.seconds.assign(options.repeats, tokens / 1000.0);
+  return test;
+}
+
+BenchTest decode(uint32_t tokens, uint32_t depth, uint32_t sequences, const BenchOptions& options) {
+  BenchTest test;
+  test.kind = BenchKind::kDecode;
+  test.tokens = tokens;
+  test.depth = depth;
+  test.sequences = sequences;
+  test.seconds.assign(options.repeats, tokens / 50.0);
+  test.seconds.front() = tokens / 40.0;
+  test.cpu_seconds.assign(options.repeats, tokens * sequences * 12.5e-6);
+  test.weight_bytes = 90000000;
+  test.kv_bytes = uint64_t{1000} * depth * sequences;
+  if (options.profile) {
+    test.profile = Profile{
+        16, 3,     2,     {{"matvec_Q4_1 64x32", 2, 0.015, 0.0075, 60000000}, {"norm", 1, 0.003, 0.003, 0}},
+        2,  0.002, 0.001, 0.02};
+  }
+  return test;
+}
 
 BenchReport report_of(const std::string& name, const BenchOptions& options) {
   for (uint64_t i = 0; i < 50 && name.ends_with("slow"); ++i) {
@@ -28,20 +56,17 @@ BenchReport report_of(const std::string& name, const BenchOptions& options) {
   report.load_seconds = 0.5;
   report.step = {.dispatches = 3, .barriers = 2};
   if (options.load.memory_limit != 1) report.read_bandwidth = 10;
+  report.kv = {{0, 1000}};
   for (const uint32_t depth : options.depths) {
     for (const uint32_t tokens : options.prompts) {
-      BenchTest test{BenchKind::kPrompt, tokens, depth, {}};
-      test.seconds.assign(options.repeats, tokens / 1000.0);
-      report.tests.push_back(test);
+      if (tokens > 0) report.tests.push_back(prompt(tokens, depth, options));
     }
-    for (const uint32_t tokens : options.decodes) {
-      BenchTest test{BenchKind::kDecode, tokens, depth, {}};
-      test.seconds.assign(options.repeats, tokens / 50.0);
-      test.seconds.front() = tokens / 40.0;
-      test.weight_bytes = 90000000;
-      test.kv_bytes = uint64_t{1000} * depth;
-      report.tests.push_back(test);
+    for (const uint32_t sequences : options.sequences) {
+      for (const uint32_t tokens : options.decodes) {
+        report.tests.push_back(decode(tokens, depth, sequences, options));
+      }
     }
+    report.context = std::max(report.context, depth + 17);
   }
   return report;
 }

@@ -1,0 +1,15 @@
+// What attention reads of KV memory.
+#pragma once
+
+#include <cstdint>
+
+#include "plan/working_memory.hpp"
+
+namespace caldera::engine {
+
+/// Bytes of one token's keys and values in one layer.
+inline uint64_t kv_bytes_per_token(uint32_t kv_heads, uint32_t head) {
+  return 2 * plan::half_layer_bytes(kv_heads, head) / plan::kPageTokens;
+}
+
+}  // namespace caldera::engine
