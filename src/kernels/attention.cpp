@@ -119,7 +119,7 @@ void Kernels::record(const Target& target, const DecodeAttention& op) {
   struct {
     uint64_t qkv, table, query_norm, key_norm, batch, tables, result, result_int8, part_sums, part_weights,
         counters;
-    uint32_t heads, kv_heads, rotated, layer_offset, v_offset, window;
+    uint32_t kv_heads, rotated, layer_offset, v_offset, window;
     float epsilon, query_scale;
   } c{};
   c.qkv = op.rope.qkv.address;
@@ -133,7 +133,6 @@ void Kernels::record(const Target& target, const DecodeAttention& op) {
   c.part_sums = parts.address;
   c.part_weights = parts.address + uint64_t{target.columns} * shape.heads * target.splits * shape.head * 4;
   c.counters = op.counters.address;
-  c.heads = shape.heads;
   c.kv_heads = shape.kv_heads;
   c.rotated = op.rope.rotated;
   c.layer_offset = shape.layer_offset;
@@ -143,10 +142,11 @@ void Kernels::record(const Target& target, const DecodeAttention& op) {
   c.query_scale = op.rope.query_scale;
 
   const DecodeAttentionSizes sizes = decode_attention_sizes(shape);
-  const auto& pipe = pipeline(shader("decode_attention"),
-                              {subgroup_ * sizes.subgroups, subgroup_, sizes.subgroups, shape.head,
-                               op.rope.neox ? 1U : 0U, op.rope.query_norm != 0 ? 1U : 0U, sizes.heads,
-                               lanes_of_key(shape.head, subgroup_), sizes.keys, target.splits});
+  const auto& pipe =
+      pipeline(shader("decode_attention"),
+               {subgroup_ * sizes.subgroups, subgroup_, sizes.subgroups, shape.head, op.rope.neox ? 1U : 0U,
+                op.rope.query_norm != 0 ? 1U : 0U, sizes.heads, lanes_of_key(shape.head, subgroup_),
+                sizes.keys, target.splits, shape.heads / shape.kv_heads});
   const Range reads[] = {op.rope.qkv, op.rope.kv, batch_range(target.batch)};
   std::vector<Range> writes{op.rope.kv};
   for (const Range& range : {out, op.out_int8}) {

@@ -144,7 +144,7 @@ void check(const Case& c, const std::vector<uint32_t>& contexts = kContexts, uin
       ASSERT_NEAR(result[i], expected[i], tolerance) << "token " << t << " at " << entry.position << ", head "
                                                      << i / c.head << ", dimension " << i % c.head;
     }
-    if (c.int8) expect_int8(vector, expected, std::vector<double>(width, tolerance));
+    if (c.int8) expect_int8(vector, {expected, std::vector<double>(width, tolerance)});
     if (::testing::Test::HasFatalFailure()) return;
   }
 }

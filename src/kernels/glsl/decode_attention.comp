@@ -10,7 +10,7 @@
 //
 // qkv (tokens, (heads + 2 kv_heads) * HEAD) f32, not rotated; out (tokens, heads * HEAD) f32, or int8 vectors.
 // parts: sums (tokens, heads, SPLITS, HEAD), then maximum and weight (tokens, heads, SPLITS, 2), f32; counters (tokens,
-// kv_heads, chunks), zero before and after. Groups: (kv_heads * chunks, tokens, SPLITS).
+// kv_heads, CHUNKS), zero before and after. Groups: (kv_heads * CHUNKS, tokens, SPLITS).
 #include "common.glsl"
 #include "pages.glsl"
 #include "int8_vector.glsl"
@@ -24,6 +24,7 @@ layout(constant_id = 6) const uint HEADS = 3;
 layout(constant_id = 7) const uint LANES = 8;  // a power of two
 layout(constant_id = 8) const uint KEYS = 4;   // a power of two, at most LANES
 layout(constant_id = 9) const uint SPLITS = 1;
+layout(constant_id = 10) const uint SHARING = 3;  // query heads that share a KV head
 #include "rope.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) coherent buffer PartSums { vec4 v[]; };
@@ -41,7 +42,6 @@ layout(push_constant) uniform Constants {
   PartSums part_sums;
   PartWeights part_weights;
   WriteWords counters;
-  uint heads;
   uint kv_heads;
   uint rotated;
   uint layer_offset;
@@ -51,19 +51,18 @@ layout(push_constant) uniform Constants {
   float query_scale;
 };
 
+const uint CHUNKS = (SHARING + HEADS - 1) / HEADS;
 const uint PIECES = HEAD / 8;                         // of 16 bytes in a row
 const uint SLICES = (PIECES + LANES - 1) / LANES;     // pieces of a lane
 const uint SLOTS = SUBGROUP / LANES;                  // keys side by side
 const uint TILE = SLOTS * KEYS;                       // keys; divides a page
 const uint FOURS = HEAD / 4;
-const uint HEAD_FOURS = (HEADS + 3) / 4;
 const uint FIT = 4096 / (SUBGROUPS * HEAD);           // heads whose sums of all subgroups are 16 KiB
 const uint ROUND = FIT > HEADS ? HEADS : FIT;
 const float kNever = -1e30;
 
 shared vec4 queries[HEADS * FOURS];
 shared uvec4 own_row[2 * PIECES];                     // the new key and value, f16
-shared vec4 key_weights[SUBGROUPS * TILE * HEAD_FOURS];
 shared vec4 sums[SUBGROUPS * ROUND * FOURS];
 shared float maxima[SUBGROUPS * HEADS];
 shared float totals[SUBGROUPS * HEADS];
@@ -75,6 +74,7 @@ float maximum[HEADS];
 float total[HEADS];
 vec4 sum[HEADS][SLICES][2];
 
+uint query_heads() { return kv_heads * SHARING; }
 uint lane_piece() { return gl_SubgroupInvocationID % LANES; }
 uint lane_slot() { return gl_SubgroupInvocationID / LANES; }
 
@@ -136,8 +136,9 @@ void prepare(uint token, uint first_head, uint most_heads, uint kv_head, uint po
   for (uint task = gl_SubgroupID; task < tasks; task += SUBGROUPS) {
     const bool is_query = task < HEADS;
     const bool is_value = task == HEADS + 1;
-    const uint head = is_query ? first_head + min(task, most_heads - 1) : heads + (is_value ? kv_heads : 0) + kv_head;
-    Floats values = Floats(uint64_t(qkv) + 4 * HEAD * (token * (heads + 2 * kv_heads) + head));
+    const uint head = is_query ? first_head + min(task, most_heads - 1)
+                               : query_heads() + (is_value ? kv_heads : 0) + kv_head;
+    Floats values = Floats(uint64_t(qkv) + 4 * HEAD * (token * (query_heads() + 2 * kv_heads) + head));
     Floats weight = is_query ? query_norm : key_norm;
     const float factor = is_value ? 1 : norm_factor(values, epsilon) * (is_query ? query_scale : 1);
     for (uint step = gl_SubgroupInvocationID; step < FOURS; step += SUBGROUP) {
@@ -178,18 +179,15 @@ void begin_with_own() {
   add_value(row, weight);
 }
 
-/// Weighs a tile of keys, from this lane's parts of its scores, and leaves the weights in shared memory.
-void weigh(float score[KEYS][HEADS], uint first_key, uint earliest, uint position) {
-  // Lanes of a key exchange halves of their parts, until each has one key's sums.
-  uint key = 0;
-  [[unroll]] for (uint bit = 1; bit < KEYS; bit *= 2) {
-    const uint half_keys = KEYS / (2 * bit);
+/// From this lane's parts of a tile's scores, the weights of the lane's key among KEYS: number lane_piece() % KEYS.
+void weigh(float score[KEYS][HEADS], uint first_key, uint earliest, uint position, out float weight[HEADS]) {
+  // Lanes that share keys exchange halves of their parts, until each has one key's sums.
+  [[unroll]] for (uint bit = KEYS / 2; bit > 0; bit /= 2) {
     const bool upper = (gl_SubgroupInvocationID & bit) != 0;
-    key += upper ? half_keys : 0;
-    [[unroll]] for (uint u = 0; u < half_keys; ++u) {
+    [[unroll]] for (uint u = 0; u < bit; ++u) {
       [[unroll]] for (uint q = 0; q < HEADS; ++q) {
-        const float given = upper ? score[u][q] : score[u + half_keys][q];
-        score[u][q] = (upper ? score[u + half_keys][q] : score[u][q]) + subgroupShuffleXor(given, bit);
+        const float given = upper ? score[u][q] : score[u + bit][q];
+        score[u][q] = (upper ? score[u + bit][q] : score[u][q]) + subgroupShuffleXor(given, bit);
       }
     }
   }
@@ -197,7 +195,7 @@ void weigh(float score[KEYS][HEADS], uint first_key, uint earliest, uint positio
     [[unroll]] for (uint q = 0; q < HEADS; ++q) score[0][q] += subgroupShuffleXor(score[0][q], bit);
   }
 
-  const uint number = first_key + key * SLOTS + lane_slot();
+  const uint number = first_key + lane_piece() % KEYS * SLOTS + lane_slot();
   const bool seen = number >= earliest && number < position;
   bool above = false;
   [[unroll]] for (uint q = 0; q < HEADS; ++q) {
@@ -217,48 +215,39 @@ void weigh(float score[KEYS][HEADS], uint first_key, uint earliest, uint positio
       }
     }
   }
-  vec4 weight[HEAD_FOURS];
-  [[unroll]] for (uint i = 0; i < HEAD_FOURS; ++i) weight[i] = vec4(0);
   [[unroll]] for (uint q = 0; q < HEADS; ++q) {
-    const float value = seen ? exp(score[0][q] - maximum[q]) : 0;
-    weight[q / 4][q % 4] = value;
-    total[q] += value;
+    weight[q] = seen ? exp(score[0][q] - maximum[q]) : 0;
+    total[q] += weight[q];
   }
-  subgroupBarrier();  // the last tile's weights have been read
-  if (lane_piece() < KEYS) {
-    const uint at = ((gl_SubgroupID * SLOTS + lane_slot()) * KEYS + key) * HEAD_FOURS;
-    [[unroll]] for (uint i = 0; i < HEAD_FOURS; ++i) key_weights[at + i] = weight[i];
-  }
-  subgroupBarrier();
 }
 
 /// Four dimensions of a head's result. Called by whole subgroups, neighbouring lanes with neighbouring dimensions.
 void store(uint token, uint head, uint four, vec4 value, bool wanted) {
-  if (result != 0 && wanted) WriteFloats4(result).v[(token * heads + head) * FOURS + four] = value;
+  if (result != 0 && wanted) WriteFloats4(result).v[(token * query_heads() + head) * FOURS + four] = value;
   if (HEAD % 32 == 0 && result_int8 != 0) {
-    const uint units = heads * (HEAD / 32);
+    const uint units = query_heads() * (HEAD / 32);
     store_int8_unit(result_int8 + token * int8_vector_bytes(units), units, (head * FOURS + four) / 8, value, wanted);
   }
 }
 
 void main() {
   const uint token = gl_WorkGroupID.y;
-  if (token >= batch.tokens) return;
+  // Loaded before it is known whether it is in use: a batch has room for all that a recording is made for.
   const uint slot = batch.entries[token].slot;
   const uint position = batch.entries[token].position;
-  const uint sharing = heads / kv_heads;
-  const uint chunks = (sharing + HEADS - 1) / HEADS;
-  const uint kv_head = gl_WorkGroupID.x / chunks;
-  const uint first_in_group = gl_WorkGroupID.x % chunks * HEADS;
-  const uint first_head = kv_head * sharing + first_in_group;
-  const uint most_heads = min(HEADS, sharing - first_in_group);
+  if (token >= batch.tokens) return;
+  PageTable pages = PageTable(tables.slot[slot]);
+  const uint kv_head = gl_WorkGroupID.x / CHUNKS;
+  const uint first_in_group = gl_WorkGroupID.x % CHUNKS * HEADS;
+  const uint first_head = kv_head * SHARING + first_in_group;
+  const uint most_heads = min(HEADS, SHARING - first_in_group);
 
   // Keys in memory: from `earliest` to before `position`. A part has at least a tile for each subgroup.
   const uint earliest = window == 0 || position < window ? 0 : position - window + 1;
   const uint first_tile = earliest / TILE;
   const uint tiles = position > earliest ? (position - 1) / TILE + 1 - first_tile : 0;
   const uint share = max((tiles + SPLITS - 1) / SPLITS, SUBGROUPS);
-  const uint parts = max((tiles + share - 1) / share, 1);
+  const uint parts = SPLITS == 1 ? 1 : max((tiles + share - 1) / share, 1);
   const uint part = gl_WorkGroupID.z;
   if (part >= parts) return;
   const uint begin = first_tile + part * share;
@@ -267,7 +256,6 @@ void main() {
   const uint own_turn = (end - begin) % SUBGROUPS;
   const uint busy = min(end - begin + (has_own ? 1 : 0), SUBGROUPS);
 
-  PageTable pages = PageTable(tables.slot[slot]);
   uint tile = begin + gl_SubgroupID;
   uint64_t page = 0;
   uint64_t next_page = 0;
@@ -305,7 +293,8 @@ void main() {
       add_scores(keys[u], score[u]);
     }
     if (next < end) load_rows(next_page + next * TILE % kPageTokens * (HEAD * 2), keys);
-    weigh(score, first_key, earliest, position);
+    float lane_weight[HEADS];
+    weigh(score, first_key, earliest, position, lane_weight);
 
     // Rows not written yet may hold anything, NaN too: they must not meet a weight of zero.
     if (first_key < earliest || first_key + TILE > position) {
@@ -317,9 +306,9 @@ void main() {
       }
     }
     [[unroll]] for (uint u = 0; u < KEYS; ++u) {
-      const uint at = ((gl_SubgroupID * SLOTS + lane_slot()) * KEYS + u) * HEAD_FOURS;
+      const uint from = (gl_SubgroupInvocationID & ~(LANES - 1)) | u;
       float weight[HEADS];
-      [[unroll]] for (uint q = 0; q < HEADS; ++q) weight[q] = key_weights[at + q / 4][q % 4];
+      [[unroll]] for (uint q = 0; q < HEADS; ++q) weight[q] = subgroupShuffle(lane_weight[q], from);
       add_value(values[u], weight);
     }
     tile = next;
@@ -370,7 +359,7 @@ void main() {
       if (parts == 1) {
         store(token, first_head + q, at % FOURS, value / weight, wanted);
       } else if (wanted) {
-        const uint row = (token * heads + first_head + q) * SPLITS + part;
+        const uint row = (token * query_heads() + first_head + q) * SPLITS + part;
         part_sums.v[row * FOURS + at % FOURS] = value;
         if (at % FOURS == 0) part_weights.v[row] = vec2(greatest, weight);
       }
@@ -381,7 +370,7 @@ void main() {
   // The last part of them merges all.
   memoryBarrierBuffer();
   barrier();
-  const uint counter = token * kv_heads * chunks + gl_WorkGroupID.x;
+  const uint counter = token * kv_heads * CHUNKS + gl_WorkGroupID.x;
   if (gl_LocalInvocationIndex == 0) finished = atomicAdd(counters.v[counter], 1) + 1;
   barrier();
   if (finished != parts) return;
@@ -391,7 +380,7 @@ void main() {
     const uint at = min(from + lane, HEADS * FOURS - 1);
     const uint head = first_head + min(at / FOURS, most_heads - 1);
     const bool wanted = from + lane < HEADS * FOURS && at / FOURS < most_heads;
-    const uint row = (token * heads + head) * SPLITS;
+    const uint row = (token * query_heads() + head) * SPLITS;
     float greatest = kNever;
     float weight = 0;
     vec4 value = vec4(0);
