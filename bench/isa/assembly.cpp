@@ -3,18 +3,27 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <deque>
 #include <map>
+#include <numeric>
 #include <span>
 #include <utility>
 
 namespace caldera::isa {
 namespace {
 
+/// A load that brings bytes to a lane, or a wait until no more than `left` loads are under way.
+struct Step {
+  uint32_t bytes = 0;
+  uint32_t left = 0;
+};
+
 /// Instructions between two labels, and where its branches go.
 struct Block {
   uint32_t number = 0;
   InstructionMix mix;
   std::vector<uint32_t> targets;
+  std::vector<Step> steps;
 };
 
 bool begins_with_any(std::string_view word, std::span<const std::string_view> beginnings) {
@@ -57,6 +66,26 @@ bool is_opcode(std::string_view word) {
   return begins_with_any(word, kOthers) || begins_with_any(word, kVmem);
 }
 
+/// Bytes that a load brings to a lane, from the end of its name: "b128", "dwordx4", "u16".
+uint32_t loaded_bytes(std::string_view opcode) {
+  if (opcode.find("_load_") == std::string_view::npos) return 0;
+  constexpr std::array<std::pair<std::string_view, uint32_t>, 12> kWidths = {{{"b128", 16},
+                                                                              {"dwordx4", 16},
+                                                                              {"b96", 12},
+                                                                              {"dwordx3", 12},
+                                                                              {"b64", 8},
+                                                                              {"dwordx2", 8},
+                                                                              {"b32", 4},
+                                                                              {"dword", 4},
+                                                                              {"16", 2},
+                                                                              {"short", 2},
+                                                                              {"8", 1},
+                                                                              {"byte", 1}}};
+  const auto* const width = std::ranges::find_if(
+      kWidths, [&](const auto& one) { return opcode.find(one.first) != std::string_view::npos; });
+  return width == kWidths.end() ? 0 : width->second;
+}
+
 void count(std::string_view opcode, InstructionMix& mix) {
   constexpr std::array<std::string_view, 6> kHints = {"s_waitcnt", "s_delay_alu", "s_clause",
                                                       "s_nop",     "s_wait_",     "s_inst_prefetch"};
@@ -72,6 +101,7 @@ void count(std::string_view opcode, InstructionMix& mix) {
     ++mix.lds;
   } else if (begins_with_any(opcode, kVmem)) {
     ++mix.vmem;
+    mix.loaded += loaded_bytes(opcode);
   } else if (begins_with_any(opcode, kHints)) {
     ++mix.hints;
   } else if (begins_with_any(opcode, kScalarLoads)) {
@@ -88,9 +118,45 @@ void add(const InstructionMix& more, InstructionMix& sum) {
   sum.salu += more.salu;
   sum.smem += more.smem;
   sum.vmem += more.vmem;
+  sum.loaded += more.loaded;
   sum.lds += more.lds;
   sum.hints += more.hints;
   sum.valu_cycles += more.valu_cycles;
+}
+
+/// How many loads a wait leaves under way: "s_waitcnt vmcnt(6)", "s_wait_loadcnt imm:6", "s_wait_loadcnt
+/// 0x6".
+std::optional<uint32_t> loads_left(std::string_view opcode, std::span<const std::string_view> operands) {
+  if (!opcode.starts_with("s_waitcnt") && opcode != "s_wait_loadcnt") return std::nullopt;
+  for (std::string_view word : operands) {
+    int base = 10;
+    if (word.starts_with("vmcnt(")) {
+      word.remove_prefix(6);
+    } else if (opcode != "s_wait_loadcnt") {
+      continue;
+    } else if (word.starts_with("imm:")) {
+      word.remove_prefix(4);
+    } else if (word.starts_with("0x")) {
+      word.remove_prefix(2);
+      base = 16;
+    }
+    uint32_t left = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), left, base);
+    if (error == std::errc()) return left;
+  }
+  return std::nullopt;
+}
+
+/// Adds the loads of a block to those under way, oldest first, and notes the most bytes.
+void follow_loads(const Block& block, std::deque<uint32_t>& loads, uint32_t& most) {
+  for (const Step& step : block.steps) {
+    if (step.bytes > 0) {
+      loads.push_back(step.bytes);
+      most = std::max(most, std::accumulate(loads.begin(), loads.end(), 0U));
+    } else {
+      while (loads.size() > step.left) loads.pop_front();
+    }
+  }
 }
 
 std::vector<Block> blocks_of(std::string_view assembly) {
@@ -112,6 +178,11 @@ std::vector<Block> blocks_of(std::string_view assembly) {
     const auto opcode = std::ranges::find_if(words, is_opcode);
     if (opcode == words.end()) continue;
     count(*opcode, blocks.back().mix);
+    if (const uint32_t bytes = loaded_bytes(*opcode); bytes > 0 && begins_with_any(*opcode, kVmem)) {
+      blocks.back().steps.push_back({bytes, 0});
+    } else if (const auto left = loads_left(*opcode, {opcode + 1, words.end()})) {
+      blocks.back().steps.push_back({0, *left});
+    }
     if (!opcode->starts_with("s_branch") && !opcode->starts_with("s_cbranch")) continue;
     for (auto word = opcode + 1; word != words.end(); ++word) {
       if (const auto target = block_number(*word)) blocks.back().targets.push_back(*target);
@@ -145,9 +216,12 @@ std::vector<Loop> innermost_loops(std::string_view assembly) {
       return other.first > first && other.second <= last;
     });
     if (holds_another) continue;
-    Loop loop{first, last, {}};
+    Loop loop{first, last};
+    std::deque<uint32_t> loads;
     for (const Block& block : blocks) {
-      if (block.number >= first && block.number <= last) add(block.mix, loop.mix);
+      if (block.number < first || block.number > last) continue;
+      add(block.mix, loop.mix);
+      follow_loads(block, loads, loop.under_way);
     }
     innermost.push_back(loop);
   }

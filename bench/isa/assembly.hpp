@@ -15,14 +15,15 @@ namespace caldera::isa {
 
 /// How many instructions of each kind.
 struct InstructionMix {
-  uint32_t valu = 0;   ///< vector arithmetic; two in one word (dual issue) count once
-  uint32_t dual = 0;   ///< of those, words with two
-  uint32_t dot4 = 0;   ///< of those, integer dot products of four bytes
-  uint32_t salu = 0;   ///< scalar arithmetic and branches
-  uint32_t smem = 0;   ///< scalar loads
-  uint32_t vmem = 0;   ///< loads and stores of memory
-  uint32_t lds = 0;    ///< loads and stores of shared memory
-  uint32_t hints = 0;  ///< waits, and hints for the scheduler
+  uint32_t valu = 0;    ///< vector arithmetic; two in one word (dual issue) count once
+  uint32_t dual = 0;    ///< of those, words with two
+  uint32_t dot4 = 0;    ///< of those, integer dot products of four bytes
+  uint32_t salu = 0;    ///< scalar arithmetic and branches
+  uint32_t smem = 0;    ///< scalar loads
+  uint32_t vmem = 0;    ///< loads and stores of memory
+  uint32_t loaded = 0;  ///< bytes that those loads bring to a lane
+  uint32_t lds = 0;     ///< loads and stores of shared memory
+  uint32_t hints = 0;   ///< waits, and hints for the scheduler
   /// Cycles in which the vector unit of a SIMD takes nothing else: 1 for most, 2 for 64 bits, 4 for integer
   /// products of 32 bits (the rates that Mesa's src/amd/compiler/aco_statistics.cpp has for wave32).
   uint32_t valu_cycles = 0;
@@ -35,6 +36,9 @@ struct Loop {
   uint32_t first_block = 0;
   uint32_t last_block = 0;
   InstructionMix mix;  ///< of one turn in which every branch of its body is taken
+  /// Most bytes that a lane waits for at once, of loads of the same turn. How many of them a SIMD has under
+  /// way decides whether it keeps memory busy.
+  uint32_t under_way = 0;
 };
 
 /// Of a whole program.

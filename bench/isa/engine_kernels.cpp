@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "assembly.hpp"
-#include "kernels/state.hpp"
-#include "plan/working_memory.hpp"
+#include "kernels/product_candidates.hpp"
 #include "quant/file_layout.hpp"
 
 namespace caldera::isa {
@@ -68,6 +67,17 @@ class Cases {
               blocks && storage == Storage::kResident && columns <= kernels::kMaxVectorColumns;
           if (vectors) add_products(info, storage, columns, Input::kInt8);
           if (vectors && columns == 1) add_products(info, storage, columns, Input::kNorm);
+        }
+      }
+    }
+  }
+
+  void add_choices() {
+    for (const quant::FormatInfo& info : quant::formats()) {
+      if (info.block_elements == 1) continue;
+      for (const uint32_t columns : {1U, kernels::kMaxVectorColumns}) {
+        for (const uint32_t rows : {1U, 2U, 4U, 8U}) {
+          for (const uint32_t unroll : {1U, 2U, 4U}) add_choice(info, columns, rows, unroll);
         }
       }
     }
@@ -138,6 +148,43 @@ class Cases {
     cases_.push_back(std::move(one));
   }
 
+  /// Works on what `weights` is while it is recorded.
+  static kernels::Product product(const kernels::Matrix& weights, Input input, Epilogue epilogue) {
+    kernels::Product product{};
+    product.weights = &weights;
+    product.x = range(2);
+    product.out = range(3);
+    product.out_stride = weights.rows;
+    product.epilogue = epilogue;
+    product.input = input;
+    product.norm = address(4);
+    product.epsilon = kEpsilon;
+    if (input != Input::kF32 && epilogue == Epilogue::kSwiGlu) product.out_int8 = range(3);
+    return product;
+  }
+
+  void add_choice(const quant::FormatInfo& info, uint32_t columns, uint32_t rows, uint32_t unroll) {
+    const kernels::Matrix weights = matrix(info.format, Storage::kResident, 2 * kWidth);
+    Case one;
+    one.what =
+        fmt::format("product of {}, {} rows, {} loads", input_text(Input::kInt8, columns), rows, unroll);
+    one.decoding = true;
+    one.columns = columns;
+    one.format = info.format;
+    one.input = Input::kInt8;
+    one.record = [=](Kernels& kernels, vulkan::Recording& recording) {
+      const kernels::ProductKey key{weights.format, weights.rows, weights.columns, columns};
+      kernels::ProductChoice choice = kernels.choice(key);
+      choice.rows = rows;
+      choice.unroll = unroll;
+      if (!kernels::possible(choice, key, kernels.workgroup_limits())) return;
+      kernels.choose(key, choice);
+      kernels.record({&recording, kBatch, columns, true, 1},
+                     product(weights, Input::kInt8, Epilogue::kStore));
+    };
+    cases_.push_back(std::move(one));
+  }
+
   /// With each of its ends.
   void add_products(const quant::FormatInfo& info, Storage storage, uint32_t columns, Input input) {
     constexpr std::array kEnds = {"store", "add", "swiglu"};
@@ -154,17 +201,7 @@ class Cases {
       one.format = info.format;
       one.input = input;
       one.record = [=, decoding = one.decoding](Kernels& kernels, vulkan::Recording& recording) {
-        kernels::Product product{};
-        product.weights = &weights;
-        product.x = range(2);
-        product.out = range(3);
-        product.out_stride = 2 * kWidth;
-        product.epilogue = epilogue;
-        product.input = input;
-        product.norm = address(4);
-        product.epsilon = kEpsilon;
-        if (input != Input::kF32 && epilogue == Epilogue::kSwiGlu) product.out_int8 = range(3);
-        kernels.record({&recording, kBatch, columns, decoding, 1}, product);
+        kernels.record({&recording, kBatch, columns, decoding, 1}, product(weights, input, epilogue));
       };
       cases_.push_back(std::move(one));
     }
@@ -201,6 +238,12 @@ std::vector<Case> engine_cases() {
 double bytes_a_weight(quant::Format format) {
   constexpr double kRow = 4096;
   return quant::row_layout(format, static_cast<uint64_t>(kRow)).row_bytes / kRow;
+}
+
+std::vector<Case> choice_cases() {
+  Cases cases;
+  cases.add_choices();
+  return cases.take();
 }
 
 std::vector<Kernel> compile(vulkan::Device& device, const std::vector<Case>& cases) {

@@ -34,6 +34,9 @@ struct Kernel {
   double weights_a_turn = 0;
 };
 
+/// Products of int8 vectors with every number of rows and loads that a tuner may choose.
+std::vector<Case> choice_cases();
+
 /// Bytes of memory a weight takes in the resident layout.
 double bytes_a_weight(quant::Format format);
 

@@ -23,13 +23,14 @@ struct Options {
   std::string format = "table";
   std::string kernel;
   bool all = false;
+  bool choices = false;
   bool disassembly = false;
 };
 
 int report(const Options& options) {
   const vulkan::Instance instance;
   vulkan::Device device(instance, instance.choose(""), {.compile_only = true});
-  const std::vector<Kernel> every = compile(device, engine_cases());
+  const std::vector<Kernel> every = compile(device, options.choices ? choice_cases() : engine_cases());
   std::vector<Kernel> shown;
   for (const Kernel& kernel : every) {
     const bool named = kernel.compiled.name.find(options.kernel) != std::string::npos;
@@ -49,9 +50,12 @@ int report(const Options& options) {
   }
 
   const Machine machine = strix_halo();
-  const std::vector<FormatSpeed> speeds = format_speeds(machine, every, 1);
+  std::vector<FormatSpeed> speeds;
   std::vector<TokenSpeed> tokens;
-  for (const char* name : kShapes) tokens.push_back(token_speed(machine, speeds, plan::shape_named(name)));
+  if (!options.choices) {  // among which the engine has not chosen
+    speeds = format_speeds(machine, every, 1);
+    for (const char* name : kShapes) tokens.push_back(token_speed(machine, speeds, plan::shape_named(name)));
+  }
 
   const DeviceInfo& info = device.physical().info;
   if (options.format == "json") {
@@ -67,10 +71,10 @@ int report(const Options& options) {
     return 0;
   }
   const TextFormat format = options.format == "markdown" ? TextFormat::kMarkdown : TextFormat::kTable;
-  fmt::print("{}, {}\n\n{}\n{}\n", info.name, info.driver, pipelines_text(shown, format),
+  fmt::print("{}, {}\n\n{}{}", info.name, info.driver, pipelines_text(shown, format),
              loops_text(shown, format));
-  if (options.kernel.empty()) {
-    fmt::print("{}\n{}", formats_text(machine, speeds, format), tokens_text(machine, tokens, format));
+  if (options.kernel.empty() && !options.choices) {
+    fmt::print("\n{}\n{}", formats_text(machine, speeds, format), tokens_text(machine, tokens, format));
   }
   return 0;
 }
@@ -84,6 +88,8 @@ int main(int argc, char** argv) {
   app.add_option("--kernel", options.kernel, "Only kernels with this in their name");
   app.add_flag("--all", options.all,
                "Variants that differ little too: 2 and 4 columns, other storage and ends");
+  app.add_flag("--choices", options.choices,
+               "Products of int8 vectors with all rows and loads that can be chosen");
   app.add_flag("--disassembly", options.disassembly, "Print the code instead");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -79,17 +79,19 @@ std::string loops_text(std::span<const Kernel> kernels, TextFormat format) {
     if (!loop) continue;
     const InstructionMix& mix = loop->mix;
     const double bytes = kernel.weights_a_turn * bytes_a_weight(*kernel.of.format);
-    rows.push_back({kernel.compiled.name, fmt::format("{}", kernel.of.columns),
-                    fmt::format("{:.0f}", kernel.weights_a_turn), fmt::format("{}", mix.total()),
-                    fmt::format("{}", mix.valu), fmt::format("{}", mix.dot4), fmt::format("{}", mix.vmem),
-                    fmt::format("{}", mix.lds), fmt::format("{}", mix.salu),
-                    fmt::format("{:.2f}", mix.valu / kernel.weights_a_turn),
+    rows.push_back({kernel.compiled.name, kernel.of.what, fmt::format("{:.0f}", kernel.weights_a_turn),
+                    fmt::format("{}", mix.total()), fmt::format("{}", mix.valu), fmt::format("{}", mix.dot4),
+                    fmt::format("{}", mix.vmem), fmt::format("{}", mix.loaded),
+                    fmt::format("{}", loop->under_way), fmt::format("{}", mix.lds),
+                    fmt::format("{}", mix.salu), fmt::format("{:.2f}", mix.valu / kernel.weights_a_turn),
                     fmt::format("{:.2f}", mix.valu_cycles / kernel.weights_a_turn),
                     fmt::format("{:.2f}", mix.valu / bytes)});
   }
-  return aligned({"kernel", "columns", "weights a turn", "instructions", "VALU", "dot4", "VMEM", "LDS",
-                  "SALU", "VALU/weight", "cycles/weight", "VALU/byte"},
-                 rows, 11, format);
+  if (rows.empty()) return {};
+  return "\n" +
+         aligned({"kernel", "for", "weights a turn", "instructions", "VALU", "dot4", "VMEM", "bytes loaded",
+                  "under way", "LDS", "SALU", "VALU/weight", "cycles/weight", "VALU/byte"},
+                 rows, 12, format);
 }
 
 std::string formats_text(const Machine& machine, std::span<const FormatSpeed> speeds, TextFormat format) {
@@ -140,6 +142,8 @@ nlohmann::json to_json(const Kernel& kernel) {
                     {"dual", loop->mix.dual},
                     {"dot4", loop->mix.dot4},
                     {"vmem", loop->mix.vmem},
+                    {"bytes_loaded", loop->mix.loaded},
+                    {"bytes_under_way", loop->under_way},
                     {"lds", loop->mix.lds},
                     {"salu", loop->mix.salu},
                     {"smem", loop->mix.smem}};

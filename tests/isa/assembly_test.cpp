@@ -67,6 +67,7 @@ TEST_P(AssemblyTest, CountsInstructionsByKind) {
   EXPECT_EQ(mix.dot4, 1);
   EXPECT_EQ(mix.valu_cycles, 1 + 2 + 1 + 1 + 4);
   EXPECT_EQ(mix.vmem, 1);
+  EXPECT_EQ(mix.loaded, 16);
   EXPECT_EQ(mix.lds, 1);
   EXPECT_EQ(mix.smem, 1);
   EXPECT_EQ(mix.salu, 4);
@@ -91,6 +92,18 @@ TEST(HotLoopTest, IsTheOneWithDotProducts) {
       "BB1:\n v_dot4_i32_iu8 v0, v0, v0, v0\n s_branch BB1\n");
   ASSERT_TRUE(loop.has_value());
   EXPECT_EQ(loop->first_block, 1);
+}
+
+TEST(HotLoopTest, KnowsWhatIsUnderWay) {
+  // Three loads, of which the wait leaves one, and two more.
+  for (const char* wait : {"s_waitcnt vmcnt(1) lgkmcnt(0)", "s_wait_loadcnt 0x1", "s_wait_loadcnt imm:1"}) {
+    const auto loop =
+        hot_loop(std::string("BB0:\n global_load_b128 v0\n global_load_b64 v0\n") + "global_load_b32 v0\n" +
+                 wait + "\n global_load_b128 v0\n global_load_u16 v0\n s_branch BB0\n");
+    ASSERT_TRUE(loop.has_value());
+    EXPECT_EQ(loop->under_way, 16 + 8 + 4) << wait;
+    EXPECT_EQ(loop->mix.loaded, 16 + 8 + 4 + 16 + 2);
+  }
 }
 
 TEST(HotLoopTest, IsNothingWithoutLoops) {

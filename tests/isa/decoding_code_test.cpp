@@ -59,6 +59,18 @@ TEST(DecodingCodeTest, EnoughSubgroupsHideTheLatencyOfMemory) {
   }
 }
 
+TEST(DecodingCodeTest, ProductsOfOneColumnHaveEnoughUnderWay) {
+  // As above, twice over: part of what is loaded are activations, which lie in caches.
+  constexpr double kNeeded = 2 * 215e9 * 1e-6 / 80;
+  for (const Kernel& kernel : compiled().kernels) {
+    if (kernel.weights_a_turn == 0 || kernel.of.columns != 1) continue;
+    const auto loop = hot_loop(kernel.compiled.assembly);
+    ASSERT_TRUE(loop.has_value()) << name_of(kernel);
+    EXPECT_GE(kernel.compiled.subgroups_a_simd() * kernel.compiled.subgroup * loop->under_way, kNeeded)
+        << name_of(kernel);
+  }
+}
+
 TEST(DecodingCodeTest, ProductsOfOneColumnKeepUpWithMemory) {
   // What 40 compute units of 64 lanes at 2.9 GHz can do while 215 GB/s deliver a weight.
   constexpr double kCyclesPerByte = 40 * 64 * 2.9e9 / 215e9;
