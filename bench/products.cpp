@@ -30,6 +30,7 @@ struct Options {
   int runs = 5;
   size_t top = 0;
   bool norm = false;
+  bool add = false;
   bool swiglu = false;
 };
 
@@ -75,7 +76,7 @@ class Weights {
                                        "random weights");
     const std::vector<std::byte> packed = random_matrix();
     for (uint64_t copy = 0; copy < copies; ++copy) device.upload(memory_, copy * one, packed);
-    const std::vector<float> ones(shape.columns, 1.0F);
+    const std::vector<float> ones(shape.rows, 1.0F);
     norm_ = device.memory().allocate(ones.size() * sizeof(float), vulkan::Residency::kDevice,
                                      vulkan::Purpose::kWeights, "a norm");
     device.upload(norm_, 0, std::as_bytes(std::span(ones)));
@@ -94,12 +95,14 @@ class Weights {
     for (const kernels::Matrix& matrix : matrices_) {
       kernels::Product product{};
       product.weights = &matrix;
-      product.input = options.norm ? kernels::Input::kNorm : kernels::Input::kInt8;
-      product.norm = norm_.address();
+      product.input = options.norm ? kernels::Input::kNormed : kernels::Input::kInt8;
       product.epsilon = 1e-5F;
       product.count = kernels::Count::kTokens;
-      product.epilogue = options.swiglu ? kernels::Epilogue::kSwiGlu : kernels::Epilogue::kStore;
-      if (options.swiglu) product.out_int8.bytes = 1;  // wanted: the timer says where
+      product.epilogue = options.swiglu ? kernels::Epilogue::kSwiGlu
+                         : options.add  ? kernels::Epilogue::kAdd
+                                        : kernels::Epilogue::kStore;
+      if (options.swiglu || options.add) product.out_int8.bytes = 1;  // wanted: the timer says where
+      if (options.add) product.out_norm = norm_.address();
       products.push_back(product);
     }
     return products;
@@ -160,7 +163,7 @@ void measure(const Options& options) {
     for (const std::string& shape_text : options.shapes) {
       const Shape shape = shape_of(shape_text);
       const Weights weights(device, format_named(format_name), shape, options);
-      if (!(options.norm ? kernels.takes_norm(weights.matrix()) : kernels.takes_int8(weights.matrix()))) {
+      if (!kernels::Kernels::takes_int8(weights.matrix())) {
         throw Error(ErrorKind::kUsage,
                     fmt::format("{} weights in {} do not go with int8 vectors", shape_text, format_name));
       }
@@ -180,10 +183,12 @@ void measure(const Options& options) {
             "\n{} {}x{}{}{}, {} vector{}: {:.1f} MB a product ({:.1f} us at {:.0f} GB/s), {} products in a "
             "row, {} "
             "candidates in {:.1f} s\n",
-            format_name, shape.rows, shape.columns, options.norm ? ", norm" : "",
-            options.swiglu ? ", swiglu to int8" : "", vectors, vectors == 1 ? "" : "s",
-            static_cast<double>(bytes) / 1e6, static_cast<double>(bytes) / limit * 1e6, limit / 1e9,
-            timer.products().size(), results.size(),
+            format_name, shape.rows, shape.columns, options.norm ? ", normed" : "",
+            options.swiglu ? ", swiglu to int8"
+            : options.add  ? ", added, to int8"
+                           : "",
+            vectors, vectors == 1 ? "" : "s", static_cast<double>(bytes) / 1e6,
+            static_cast<double>(bytes) / limit * 1e6, limit / 1e9, timer.products().size(), results.size(),
             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
         print(std::move(results), usual, bytes, limit, options.top);
       }
@@ -207,7 +212,8 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs, "Runs of each candidate, the fastest counts (default: 5)")
       ->check(CLI::Range(1, 1000));
   app.add_option("--top", options.top, "Print only so many, and the usual choice (default: all)");
-  app.add_flag("--norm", options.norm, "The product normalises its vector itself");
+  app.add_flag("--norm", options.norm, "The product normalises its vector");
+  app.add_flag("--add", options.add, "The result is added to what is there, and made int8 vectors besides");
   app.add_flag("--swiglu", options.swiglu, "Rows are gate and up in turn, and the result is int8 vectors");
   CLI11_PARSE(app, argc, argv);
   try {

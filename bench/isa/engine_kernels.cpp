@@ -46,7 +46,7 @@ kernels::Matrix matrix(quant::Format format, Storage storage, uint32_t rows) {
 
 std::string input_text(kernels::Input input, uint32_t columns) {
   const char* const kind = input == kernels::Input::kInt8   ? "int8 vector"
-                           : input == kernels::Input::kNorm ? "vector to normalise"
+                           : input == kernels::Input::kNormed ? "vector to normalise"
                                                             : "f32 vector";
   return fmt::format("{} {}{}", columns, kind, columns == 1 ? "" : "s");
 }
@@ -66,7 +66,7 @@ class Cases {
           const bool vectors =
               blocks && storage == Storage::kResident && columns <= kernels::kMaxVectorColumns;
           if (vectors) add_products(info, storage, columns, Input::kInt8);
-          if (vectors && columns == 1) add_products(info, storage, columns, Input::kNorm);
+          if (vectors && columns == 1) add_products(info, storage, columns, Input::kNormed);
         }
       }
     }
@@ -157,9 +157,10 @@ class Cases {
     product.out_stride = weights.rows;
     product.epilogue = epilogue;
     product.input = input;
-    product.norm = address(4);
+    product.out_norm = address(4);
     product.epsilon = kEpsilon;
     if (input != Input::kF32 && epilogue == Epilogue::kSwiGlu) product.out_int8 = range(3);
+    if (input == Input::kInt8 && epilogue == Epilogue::kAdd) product.out_int8 = range(5);
     return product;
   }
 

@@ -123,7 +123,7 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
   const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
                     (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
-                                    decode_batch_.address(), int8 ? &kernels_ : nullptr};
+                                    decode_batch_.address(), int8};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
 }

@@ -30,20 +30,18 @@ const vulkan::Recording& Recordings::read(uint64_t batch, uint32_t tokens, uint3
   const bool one = tokens == 1 && program_.int8();
   if (!one) splits = 1;
   return recorded({Kind::kRead, batch, tokens, splits}, {nullptr, batch, tokens, one, splits},
-                  {one ? &program_.step(1).body : &program_.reading().body});
+                  {one ? &program_.step().body : &program_.reading().body});
 }
 
 const vulkan::Recording& Recordings::outputs(uint64_t batch, uint32_t outputs, bool sample) {
-  // Those of several tokens gather the outputs that are wanted.
-  const model::Pass& pass =
-      outputs <= kernels::kMaxVectorColumns ? program_.step(kernels::kMaxVectorColumns) : program_.reading();
   static const Profiler::Operations kNone;
   return recorded({sample ? Kind::kSample : Kind::kOutputs, batch, outputs, 1},
-                  {nullptr, batch, outputs, false, 1}, {&pass.head, sample ? &program_.sampling() : &kNone});
+                  {nullptr, batch, outputs, false, 1},
+                  {&program_.head(outputs), sample ? &program_.sampling() : &kNone});
 }
 
 const vulkan::Recording& Recordings::step(uint64_t batch, uint32_t sequences, uint32_t splits) {
-  const model::Pass& pass = program_.step(sequences);
+  const model::Pass& pass = program_.step();
   return recorded({Kind::kStep, batch, sequences, splits}, {nullptr, batch, sequences, true, splits},
                   {&pass.body, &pass.head, &program_.sampling()});
 }

@@ -26,7 +26,7 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
   software_ = physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   prefers_int8_ = !software_ && physical.info.integer_dot_product;
   subgroup_ = physical.info.subgroup_size;
-  max_shared_bytes_ = physical.info.max_shared_bytes;
+  mixed_dot_ = physical.mixed_dot_product;
   max_groups_ = kMaxGroups;
   max_threads_ = std::bit_floor(physical.info.max_workgroup_invocations);
   // Wide waves make the tail of short rows longer; 32 lanes where the device lets us choose.

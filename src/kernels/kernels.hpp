@@ -66,17 +66,18 @@ struct Norm {
   uint32_t width;
   float epsilon;
   bool gather;
-  Range out_int8{};  ///< the same as int8 vectors; no bytes: not wanted
+  Range out_int8{};  ///< for products with Input::kNormed; no bytes: not wanted
 };
 
 /// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
 enum class Epilogue : uint32_t { kStore = 0, kAdd = 1, kSwiGlu = 2 };
 
-/// How a product takes its activations.
+/// How a product takes its activations. Int8 vectors: up to kMaxVectorColumns columns, weights in resident
+/// storage.
 enum class Input : uint32_t {
   kF32,
-  kInt8,  ///< as int8 vectors: up to kMaxVectorColumns columns, weights in resident storage
-  kNorm,  ///< f32, which the product normalises and makes an int8 vector of: one column
+  kInt8,    ///< int8 vectors
+  kNormed,  ///< int8 vectors of x times a norm's weights: the product divides by the root mean square of x
 };
 
 /// out[c][first_output + r] = weights[r] . x[c] (+ bias[r]). x (c, weights->columns); out (c, out_stride).
@@ -90,11 +91,13 @@ struct Product {
   Epilogue epilogue;
   Count count;
   Input input = Input::kF32;
-  Range out_int8{};  ///< kSwiGlu, not of f32: the result as int8 vectors instead of `out`; no bytes: `out`
+  /// Not with kF32. kSwiGlu: the result as int8 vectors instead of `out`. kAdd: besides, int8 vectors of what
+  /// `out` is then, times `out_norm` (rows) f32, for products with kNormed. No bytes: not wanted.
+  Range out_int8{};
+  uint64_t out_norm = 0;
+  float epsilon = 0;  ///< of the norm, with kNormed
   /// Runs beside the operation before it: they write different outputs of one buffer, from the same inputs.
   bool beside = false;
-  uint64_t norm = 0;  ///< kNorm: (weights->columns) f32, and the norm's epsilon
-  float epsilon = 0;
 };
 
 /// The key of a product of `vectors` int8 vectors.
@@ -198,9 +201,9 @@ class Kernels {
   void record(const Target& target, const SwiGlu& op);
   void record(const Target& target, const Sample& op);
 
-  /// Whether a product can take int8 vectors, and normalise one itself.
-  bool takes_int8(const Matrix& matrix) const;
-  bool takes_norm(const Matrix& matrix) const;
+  /// Whether products with this matrix can take int8 vectors, and whether they can make them.
+  static bool takes_int8(const Matrix& matrix);
+  static bool makes_int8(const Matrix& matrix, Epilogue epilogue);
   /// Whether decoding is best done with int8 vectors on this device.
   bool prefers_int8() const { return prefers_int8_; }
   /// What to do with the products of int8 vectors of this key from now on.
@@ -256,7 +259,7 @@ class Kernels {
   bool software_;                                        ///< Mesa's software device or another CPU
   uint32_t subgroup_;                                    ///< lanes
   uint32_t max_threads_;                                 ///< in a workgroup, a power of two
-  uint32_t max_shared_bytes_;                            ///< of a workgroup
+  bool mixed_dot_;                                       ///< of signed and unsigned bytes too
   uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
   std::optional<DecodeAttentionSizes> decode_attention_;

@@ -14,13 +14,17 @@
 namespace caldera::kernels {
 namespace {
 
-/// Rows of gate and up that one unit of an int8 vector is made of.
-constexpr uint32_t kUnitRows = 64;
-
-/// Whether the rows of every segment make whole units.
-bool whole_units(const Matrix& matrix) {
-  return std::ranges::all_of(matrix.segments,
-                             [](const Segment& segment) { return segment.rows % kUnitRows == 0; });
+/// Rows that one unit of an int8 vector is made of; 0 where none can be.
+uint32_t unit_rows(Epilogue epilogue) {
+  switch (epilogue) {
+    case Epilogue::kStore:
+      return 0;
+    case Epilogue::kAdd:
+      return 32;
+    case Epilogue::kSwiGlu:
+      return 64;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -107,22 +111,27 @@ void Kernels::record(const Target& target, const Product& op) {
   }
 }
 
-bool Kernels::takes_int8(const Matrix& matrix) const {
+bool Kernels::takes_int8(const Matrix& matrix) {
   return matrix.storage == Storage::kResident && quant::info(matrix.format).block_elements > 1;
 }
 
-bool Kernels::takes_norm(const Matrix& matrix) const {
-  // The vector and the tables of grids share a workgroup's memory.
-  constexpr uint32_t kTables = 10 << 10;
-  return takes_int8(matrix) && plan::int8_vector_bytes(matrix.columns) + kTables <= max_shared_bytes_;
+bool Kernels::makes_int8(const Matrix& matrix, Epilogue epilogue) {
+  const uint32_t rows = unit_rows(epilogue);
+  return takes_int8(matrix) && rows > 0 && std::ranges::all_of(matrix.segments, [&](const Segment& segment) {
+           return segment.first_row % rows == 0 && segment.rows % rows == 0;
+         });
 }
 
 ProductChoice Kernels::choice(const ProductKey& key) const {
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
   ProductChoice usual;
-  usual.rows = key.makes_vectors ? 4 : 2;
-  usual.subgroups = subgroups(key.makes_vectors ? 8 : 4);
-  if (key.makes_vectors) usual.passes = kUnitRows / (usual.rows * usual.subgroups);
+  if (key.group_rows > 0) {
+    usual.subgroups = subgroups(16);
+    usual.passes = key.group_rows / (usual.rows * usual.subgroups);
+  } else {
+    usual.rows = key.pairs ? 2 : 1;
+    usual.subgroups = subgroups(4);
+  }
   return usual;
 }
 
@@ -132,41 +141,38 @@ ProductKey key_of(const Product& product, uint32_t vectors) {
           matrix.rows,
           matrix.columns,
           std::bit_ceil(vectors),
-          product.input == Input::kNorm,
-          product.out_int8.bytes > 0};
+          product.out_int8.bytes > 0 ? unit_rows(product.epilogue) : 0,
+          product.epilogue == Epilogue::kSwiGlu};
 }
 
 const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductKey& key,
                                                const ProductChoice& chosen) {
-  constexpr uint32_t kMakesVectors = 3;  // kSwiGluInt8 of glsl/epilogue.glsl
-  return pipeline(
-      shader("matvec_int8", key.format, op.weights->storage),
-      {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors,
-       key.makes_vectors ? kMakesVectors : static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
-       static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes, key.norm ? 1U : 0U,
-       key.norm ? static_cast<uint32_t>(plan::int8_vector_bytes(key.columns) / 16) : 1U});
+  uint32_t epilogue = static_cast<uint32_t>(op.epilogue);
+  if (op.out_int8.bytes > 0) epilogue = op.epilogue == Epilogue::kAdd ? 4 : 3;  // glsl/epilogue.glsl
+  return pipeline(shader("matvec_int8", key.format, op.weights->storage),
+                  {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors, epilogue,
+                   op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes,
+                   op.input == Input::kNormed ? 1U : 0U, mixed_dot_ ? 1U : 0U});
 }
 
 void Kernels::record_int8(const Target& target, const Product& op) {
   struct {
-    uint64_t weights, x, result, bias, batch, grid, norm;
-    uint32_t columns, rows, row_bytes, plane1, plane2, plane3, out_stride, units, first_unit;
+    uint64_t weights, x, result, vectors, bias, batch, grid, norm;
+    uint32_t columns, rows, row_bytes, plane1, plane2, plane3, out_stride, vector_units, first_unit;
     float epsilon;
   } c{};
   const Matrix& matrix = *op.weights;
-  const bool norm = op.input == Input::kNorm;
   const bool makes_vectors = op.out_int8.bytes > 0;
-  if (target.columns > (norm ? 1 : kMaxVectorColumns) || !(norm ? takes_norm(matrix) : takes_int8(matrix)) ||
-      (makes_vectors && (op.epilogue != Epilogue::kSwiGlu || !whole_units(matrix)))) {
+  if (target.columns > kMaxVectorColumns || !takes_int8(matrix) ||
+      (makes_vectors && !makes_int8(matrix, op.epilogue))) {
     throw Error(ErrorKind::kInternal,
                 fmt::format("a product of {} int8 vectors with {} weights in {}", target.columns,
                             matrix.columns, quant::info(matrix.format).name));
   }
-  const Range& out = makes_vectors ? op.out_int8 : op.out;
   c.x = op.x.address;
+  c.vectors = op.out_int8.address;
   c.batch = target.batch;
   c.grid = grid(matrix.format);
-  c.norm = op.norm;
   c.epsilon = op.epsilon;
   c.columns = matrix.columns;
   c.row_bytes = matrix.layout.row_bytes;
@@ -174,24 +180,29 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   c.plane2 = matrix.layout.plane[2];
   c.plane3 = matrix.layout.plane[3];
   c.out_stride = op.out_stride;
-  c.units = matrix.rows / kUnitRows;
 
   const ProductKey key = key_of(op, target.columns);
   ProductChoice chosen = choice(key);
-  if (op.epilogue == Epilogue::kSwiGlu && chosen.rows == 1) {
+  if (key.pairs && chosen.rows == 1) {
     // Gate and up of an output are sums of one subgroup.
     chosen.rows = 2;
     chosen.passes = divide_up(chosen.passes, 2);
   }
   const uint32_t group_rows = chosen.rows * chosen.passes * chosen.subgroups;
-  if (makes_vectors && group_rows != kUnitRows) {
-    throw Error(ErrorKind::kInternal, fmt::format("a workgroup of {} rows where its result is a unit of {}",
-                                                  group_rows, kUnitRows));
+  if (key.group_rows > 0) {
+    c.vector_units = matrix.rows / key.group_rows;
+    if (group_rows != key.group_rows) {
+      throw Error(ErrorKind::kInternal, fmt::format("a workgroup of {} rows where its result is a unit of {}",
+                                                    group_rows, key.group_rows));
+    }
   }
   const vulkan::Pipeline& pipe = int8_pipeline(op, key, chosen);
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
+  std::vector<Range> writes;
+  if (!makes_vectors || op.epilogue == Epilogue::kAdd) writes.push_back(op.out);
+  if (makes_vectors) writes.push_back(op.out_int8);
   bool first = !op.beside;
   for (const Segment& segment : matrix.segments) {
     // A segment's rows in as many dispatches as the limit on workgroups asks for.
@@ -200,14 +211,14 @@ void Kernels::record_int8(const Target& target, const Product& op) {
       c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
       c.rows = std::min(step, segment.rows - done);
       const uint32_t row = segment.first_row + done;
-      c.result =
-          out.address + (makes_vectors ? 0 : uint64_t{op.first_output + row / outputs_a_row} * sizeof(float));
+      c.result = op.out.address + uint64_t{op.first_output + row / outputs_a_row} * sizeof(float);
       c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
-      c.first_unit = row / kUnitRows;
+      c.norm = op.out_norm + uint64_t{row} * sizeof(float);
+      if (key.group_rows > 0) c.first_unit = row / key.group_rows;
       // Parts of one product write different rows: only the first is ordered against what came before.
       target.recording->dispatch(pipe, bytes_of(c), {divide_up(c.rows, group_rows), 1, 1},
                                  first ? std::span<const Range>(reads) : std::span<const Range>(),
-                                 std::span(&out, first ? 1 : 0));
+                                 first ? std::span<const Range>(writes) : std::span<const Range>());
       first = false;
     }
   }

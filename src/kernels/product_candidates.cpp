@@ -8,15 +8,15 @@
 namespace caldera::kernels {
 namespace {
 
-constexpr std::array<uint32_t, 5> kSubgroups = {1, 2, 4, 8, 16};
+constexpr std::array<uint32_t, 6> kSubgroups = {1, 2, 4, 8, 16, 32};
 constexpr std::array<uint32_t, 4> kRows = {1, 2, 4, 8};
 constexpr std::array<uint32_t, 3> kUnrolls = {1, 2, 4};
 constexpr std::array<uint32_t, 3> kPasses = {1, 2, 4};
 /// Sums of a lane, and loads of weights that it has under way: what is more does not stay in registers.
 constexpr uint32_t kMostSums = 32;
 constexpr uint32_t kMostLoads = 8;
-/// Rows of a workgroup whose result is int8 vectors: one unit of 32, each made of gate and up.
-constexpr uint32_t kUnitRows = 64;
+/// Rows of a workgroup at most.
+constexpr uint32_t kMostRows = 64;
 
 /// How many steps apart two powers of two are.
 int apart(uint32_t a, uint32_t b) {
@@ -28,14 +28,14 @@ int apart(uint32_t a, uint32_t b) {
 bool possible(const ProductChoice& choice, const ProductKey& key, const WorkgroupLimits& limits) {
   const auto [subgroups, rows, unroll, passes] = choice;
   for (const uint32_t value : {subgroups, rows, unroll, passes}) {
-    if (!std::has_single_bit(value) || value > kUnitRows) return false;
+    if (!std::has_single_bit(value) || value > kMostRows) return false;
   }
   if (subgroups * limits.subgroup > limits.max_threads || rows * key.vectors > kMostSums ||
       rows * unroll > kMostLoads) {
     return false;
   }
-  if (key.makes_vectors) return rows > 1 && rows * passes * subgroups == kUnitRows;
-  return true;
+  if (key.pairs && rows == 1) return false;
+  return key.group_rows == 0 || rows * passes * subgroups == key.group_rows;
 }
 
 std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimits& limits) {
@@ -46,8 +46,8 @@ std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimi
   for (const uint32_t subgroups : kSubgroups) {
     for (const uint32_t rows : kRows) {
       for (const uint32_t unroll : kUnrolls) {
-        if (key.makes_vectors) {
-          add({subgroups, rows, unroll, kUnitRows / (rows * subgroups)});
+        if (key.group_rows > 0) {
+          add({subgroups, rows, unroll, std::max(1U, key.group_rows / (rows * subgroups))});
         } else {
           for (const uint32_t passes : kPasses) add({subgroups, rows, unroll, passes});
         }
@@ -62,7 +62,7 @@ std::vector<ProductChoice> neighbours(const ProductChoice& from, const ProductKe
   const auto steps = [&](const ProductChoice& to) {
     const std::array<int, 4> distances = {apart(to.subgroups, from.subgroups), apart(to.rows, from.rows),
                                           apart(to.unroll, from.unroll),
-                                          key.makes_vectors ? 0 : apart(to.passes, from.passes)};
+                                          key.group_rows > 0 ? 0 : apart(to.passes, from.passes)};
     const auto changed = std::ranges::count_if(distances, [](int distance) { return distance > 0; });
     return changed == 1 ? *std::ranges::max_element(distances) : 0;
   };

@@ -7,14 +7,14 @@
 
 namespace caldera::kernels {
 
-/// Whether the kernel can be made of `choice` for products of this key: workgroups that the device has, 64
-/// rows of them where the result is int8 vectors, and sums and loads that stay in registers.
+/// Whether the kernel can be made of `choice` for products of this key: workgroups that the device has, of as
+/// many rows as the key demands, and sums and loads that stay in registers.
 bool possible(const ProductChoice& choice, const ProductKey& key, const WorkgroupLimits& limits);
 
 /// Every possible choice of the values that are worth trying: a hundred or so, fewer for several vectors.
 std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimits& limits);
 
-/// Those of candidates() that differ from `from` in one value (with int8 vectors as a result, in `passes`
+/// Those of candidates() that differ from `from` in one value (where the key demands rows, in `passes`
 /// too, which then follow from the others), nearest values first: what a search looks at next.
 std::vector<ProductChoice> neighbours(const ProductChoice& from, const ProductKey& key,
                                       const WorkgroupLimits& limits);

@@ -13,9 +13,9 @@ struct ProductKey {
   quant::Format format = quant::Format::kF32;
   uint32_t rows = 0;
   uint32_t columns = 0;
-  uint32_t vectors = 1;        ///< 1, 2, 4 or 8
-  bool norm = false;           ///< the product normalises its vector itself
-  bool makes_vectors = false;  ///< its result is int8 vectors: a workgroup has 64 rows
+  uint32_t vectors = 1;     ///< 1, 2, 4 or 8
+  uint32_t group_rows = 0;  ///< that a workgroup must have, because it makes a unit of int8 vectors; 0: any
+  bool pairs = false;       ///< rows are gate and up in turn: a subgroup has an even number
   auto operator<=>(const ProductKey&) const = default;
 };
 

@@ -36,8 +36,8 @@ Json to_json(const ProductKey& key, const RememberedChoice& remembered) {
           {"rows", key.rows},
           {"columns", key.columns},
           {"vectors", key.vectors},
-          {"norm", key.norm},
-          {"makes_vectors", key.makes_vectors},
+          {"group_rows", key.group_rows},
+          {"pairs", key.pairs},
           {"choice",
            {{"subgroups", choice.subgroups},
             {"rows", choice.rows},
@@ -88,9 +88,12 @@ std::optional<std::pair<ProductKey, RememberedChoice>> product_of(const Json& ob
   const auto choice = object.find("choice");
   if (found == formats.end() || choice == object.end() || !choice->is_object()) return std::nullopt;
   Fields chosen(*choice);
-  const ProductKey key{
-      found->format,       fields.number("rows"),       fields.number("columns"), fields.number("vectors"),
-      fields.flag("norm"), fields.flag("makes_vectors")};
+  const ProductKey key{found->format,
+                       fields.number("rows"),
+                       fields.number("columns"),
+                       fields.number("vectors"),
+                       fields.number("group_rows"),
+                       fields.flag("pairs")};
   RememberedChoice remembered;
   remembered.choice = {chosen.number("subgroups"), chosen.number("rows"), chosen.number("unroll"),
                        chosen.number("passes")};

@@ -49,71 +49,56 @@ kernels::Rope rope(const ModelSpec& spec, const LayerWeights& w, const kernels::
 /// Adds the operations of steps, whose products take int8 vectors where they can.
 class StepBuilder {
  public:
-  StepBuilder(const ModelSpec& spec, const Weights& weights, const Activations& activations,
-              const kernels::Kernels& kernels, uint32_t sequences)
-      : spec_(spec), weights_(weights), act_(activations), kernels_(kernels), one_(sequences == 1) {}
+  StepBuilder(const ModelSpec& spec, const Weights& weights, const Activations& activations)
+      : spec_(spec), weights_(weights), act_(activations) {}
 
   Pass build() {
     Pass pass;
     to_ = &pass.body;
     to_->emplace_back(kernels::Embed{&weights_.embedding, act_.x});
     for (uint32_t i = 0; i < spec_.layers.size(); ++i) add_layer(i);
+    body_ = &pass.body;
     to_ = &pass.head;
+    // The entries of a decode batch are its outputs, in the same order.
     kernels::Product logits{&weights_.output(), {}, act_.logits, spec_.vocabulary, 0, 0, Epilogue::kStore,
                             Count::kOutputs};
-    // With one sequence its only token is the output; with more, outputs are gathered.
-    if (!one_ || !kernels_.takes_norm(weights_.output())) {
-      const bool int8 = kernels_.takes_int8(weights_.output());
-      to_->emplace_back(kernels::Norm{act_.x, weights_.output_norm, int8 ? Range{} : act_.outputs,
-                                      spec_.width, spec_.norm_epsilon, true,
-                                      int8 ? act_.normed_int8 : Range{}});
-      logits.input = int8 ? Input::kInt8 : Input::kF32;
-      logits.x = int8 ? act_.normed_int8 : act_.outputs;
-    } else {
-      take_norm(logits, weights_.output_norm);
-    }
+    feed_normed(weights_.output_norm, {&logits, 1});
     to_->emplace_back(logits);
     return pass;
   }
 
  private:
-  void take_norm(kernels::Product& product, uint64_t norm) const {
-    product.input = Input::kNorm;
-    product.x = act_.x;
-    product.norm = norm;
-    product.epsilon = spec_.norm_epsilon;
+  static bool takes_int8(const kernels::Product& product) {
+    return kernels::Kernels::takes_int8(*product.weights);
   }
 
-  /// Lets products take the residual stream, normalised: by themselves, or from an operation before them.
+  /// Lets products take the residual stream, normalised: what the operation before made of it, or else one of
+  /// its own.
   void feed_normed(uint64_t norm, std::span<kernels::Product> products) {
-    const auto all = [&](auto takes) {
-      return std::all_of(products.begin(), products.end(),
-                         [&](const kernels::Product& product) { return takes(*product.weights); });
-    };
-    if (one_ && all([&](const kernels::Matrix& matrix) { return kernels_.takes_norm(matrix); })) {
-      for (kernels::Product& product : products) take_norm(product, norm);
+    const bool all = std::ranges::all_of(products, takes_int8);
+    const bool any = std::ranges::any_of(products, takes_int8);
+    for (kernels::Product& product : products) {
+      product.input = takes_int8(product) ? Input::kNormed : Input::kF32;
+      product.x = takes_int8(product) ? act_.normed_int8 : act_.normed;
+      product.epsilon = spec_.norm_epsilon;
+    }
+    auto* const before = std::get_if<kernels::Product>(to_->empty() ? &body_->back() : &to_->back());
+    if (all && before != nullptr && before->input != Input::kF32 && before->epilogue == Epilogue::kAdd &&
+        kernels::Kernels::makes_int8(*before->weights, Epilogue::kAdd)) {
+      before->out_int8 = act_.normed_int8;
+      before->out_norm = norm;
       return;
     }
-    bool floats = false;
-    bool codes = false;
-    for (kernels::Product& product : products) {
-      const bool int8 = kernels_.takes_int8(*product.weights);
-      (int8 ? codes : floats) = true;
-      product.input = int8 ? Input::kInt8 : Input::kF32;
-      product.x = int8 ? act_.normed_int8 : act_.normed;
-    }
-    to_->emplace_back(kernels::Norm{act_.x, norm, floats ? act_.normed : Range{}, spec_.width,
-                                    spec_.norm_epsilon, false, codes ? act_.normed_int8 : Range{}});
+    to_->emplace_back(kernels::Norm{act_.x, norm, all ? Range{} : act_.normed, spec_.width,
+                                    spec_.norm_epsilon, false, any ? act_.normed_int8 : Range{}});
   }
 
-  /// The product of what is there in both forms, added to the residual stream.
-  kernels::Product residual(const kernels::Matrix& matrix, uint64_t bias, const Range& floats,
-                            const Range& codes) {
-    const bool int8 = kernels_.takes_int8(matrix);
-    kernels::Product product{&matrix, int8 ? codes : floats, act_.x,        spec_.width, 0,
-                             bias,    Epilogue::kAdd,        Count::kTokens};
-    product.input = int8 ? Input::kInt8 : Input::kF32;
-    return product;
+  /// The product of activations that are there in the form it wants, added to the residual stream.
+  void add_residual(kernels::Product product) {
+    product.out = act_.x;
+    product.out_stride = spec_.width;
+    product.epilogue = Epilogue::kAdd;
+    to_->emplace_back(product);
   }
 
   void add_layer(uint32_t index) {
@@ -133,49 +118,56 @@ class StepBuilder {
     feed_normed(w.attention_norm, products);
     for (const kernels::Product& product : products) to_->emplace_back(product);
 
-    const bool attended_int8 = kernels_.takes_int8(w.attention_output);
+    kernels::Product output{&w.attention_output, act_.attended, {}, 0, 0, w.attention_output_bias,
+                            Epilogue::kAdd,      Count::kTokens};
+    const bool int8 = takes_int8(output);
+    if (int8) {
+      output.input = Input::kInt8;
+      output.x = act_.attended_int8;
+    }
     to_->emplace_back(kernels::DecodeAttention{
         rope(spec_, w, shape, act_),
-        {shape, act_.qkv, attended_int8 ? Range{} : act_.attended, act_.parts, act_.page_tables, kAllKv},
-        attended_int8 ? act_.attended_int8 : Range{},
+        {shape, act_.qkv, int8 ? Range{} : act_.attended, act_.parts, act_.page_tables, kAllKv},
+        int8 ? act_.attended_int8 : Range{},
         act_.counters});
-    to_->emplace_back(
-        residual(w.attention_output, w.attention_output_bias, act_.attended, act_.attended_int8));
+    add_residual(output);
     add_feed_forward(layer, w);
   }
 
   void add_feed_forward(const LayerSpec& layer, const LayerWeights& w) {
-    kernels::Product down = residual(w.down, 0, act_.hidden, act_.hidden_int8);
+    kernels::Product down{&w.down, act_.hidden, {}, 0, 0, 0, Epilogue::kAdd, Count::kTokens};
+    const auto take_int8 = [&] {
+      down.input = Input::kInt8;
+      down.x = act_.hidden_int8;
+    };
     if (w.gate_up.parts.size() == 1) {
       kernels::Product product{&w.gate_up.parts[0], {}, act_.hidden, layer.ffn, 0, 0, Epilogue::kSwiGlu,
                                Count::kTokens};
-      if (!kernels_.takes_int8(*product.weights)) {  // a product of floats makes no int8 vectors
-        down.input = Input::kF32;
-        down.x = act_.hidden;
+      if (takes_int8(down) && kernels::Kernels::makes_int8(*product.weights, Epilogue::kSwiGlu)) {
+        take_int8();
+        product.out_int8 = act_.hidden_int8;
       }
-      if (down.input == Input::kInt8) product.out_int8 = act_.hidden_int8;
       feed_normed(w.ffn_norm, {&product, 1});
       to_->emplace_back(product);
-      to_->emplace_back(down);
-      return;
+    } else {
+      std::vector<kernels::Product> products{
+          {&w.gate_up.parts[0], {}, act_.gate, layer.ffn, 0, 0, Epilogue::kStore, Count::kTokens},
+          {&w.gate_up.parts[1], {}, act_.up, layer.ffn, 0, 0, Epilogue::kStore, Count::kTokens}};
+      feed_normed(w.ffn_norm, products);
+      for (const kernels::Product& product : products) to_->emplace_back(product);
+      const bool int8 = takes_int8(down);
+      if (int8) take_int8();
+      to_->emplace_back(kernels::SwiGlu{act_.gate, act_.up, int8 ? Range{} : act_.hidden, layer.ffn,
+                                        int8 ? act_.hidden_int8 : Range{}});
     }
-    std::vector<kernels::Product> products{
-        {&w.gate_up.parts[0], {}, act_.gate, layer.ffn, 0, 0, Epilogue::kStore, Count::kTokens},
-        {&w.gate_up.parts[1], {}, act_.up, layer.ffn, 0, 0, Epilogue::kStore, Count::kTokens}};
-    feed_normed(w.ffn_norm, products);
-    for (const kernels::Product& product : products) to_->emplace_back(product);
-    const bool int8 = down.input == Input::kInt8;
-    to_->emplace_back(kernels::SwiGlu{act_.gate, act_.up, int8 ? Range{} : act_.hidden, layer.ffn,
-                                      int8 ? act_.hidden_int8 : Range{}});
-    to_->emplace_back(down);
+    add_residual(down);
   }
 
   const ModelSpec& spec_;
   const Weights& weights_;
   const Activations& act_;
-  const kernels::Kernels& kernels_;
-  const bool one_;
   std::vector<Operation>* to_ = nullptr;
+  std::vector<Operation>* body_ = nullptr;  ///< while `to_` is the head
 };
 
 void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Activations& act, uint32_t index,
@@ -215,20 +207,34 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
 
 }  // namespace
 
+std::vector<Operation> output_head(const ModelSpec& spec, const Weights& weights, const Activations& act,
+                                   bool int8) {
+  const bool codes = int8 && kernels::Kernels::takes_int8(weights.output());
+  kernels::Product logits{&weights.output(),
+                          codes ? act.normed_int8 : act.outputs,
+                          act.logits,
+                          spec.vocabulary,
+                          0,
+                          0,
+                          Epilogue::kStore,
+                          Count::kOutputs};
+  logits.input = codes ? Input::kNormed : Input::kF32;
+  logits.epsilon = spec.norm_epsilon;
+  return {kernels::Norm{act.x, weights.output_norm, codes ? Range{} : act.outputs, spec.width,
+                        spec.norm_epsilon, true, codes ? act.normed_int8 : Range{}},
+          logits};
+}
+
 Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& act) {
   Pass pass;
   pass.body.emplace_back(kernels::Embed{&weights.embedding, act.x});
   for (uint32_t i = 0; i < spec.layers.size(); ++i) add_reading_layer(spec, weights, act, i, pass.body);
-  pass.head.emplace_back(
-      kernels::Norm{act.x, weights.output_norm, act.outputs, spec.width, spec.norm_epsilon, true});
-  pass.head.emplace_back(kernels::Product{&weights.output(), act.outputs, act.logits, spec.vocabulary, 0, 0,
-                                          Epilogue::kStore, Count::kOutputs});
+  pass.head = output_head(spec, weights, act, false);
   return pass;
 }
 
-Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations,
-               const kernels::Kernels& kernels, uint32_t sequences) {
-  return StepBuilder(spec, weights, activations, kernels, sequences).build();
+Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations) {
+  return StepBuilder(spec, weights, activations).build();
 }
 
 }  // namespace caldera::model

@@ -96,10 +96,10 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   act.outputs = scratch(device, bytes.outputs, "outputs");
 
   reading_ = reading_pass(spec, weights, act);
-  int8_ = inputs.int8 != nullptr;
+  int8_ = inputs.int8;
   if (int8_) {
-    step_one_ = step_pass(spec, weights, act, *inputs.int8, 1);
-    step_many_ = step_pass(spec, weights, act, *inputs.int8, kernels::kMaxVectorColumns);
+    step_ = step_pass(spec, weights, act);
+    int8_head_ = output_head(spec, weights, act, true);
   }
   sampling_.emplace_back(kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary});
 }

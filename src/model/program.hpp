@@ -18,8 +18,7 @@ struct ProgramInputs {
   uint64_t page_tables = 0;   ///< address of each slot's page table
   uint64_t slots = 0;         ///< address of each slot's kernels::SlotAddresses
   uint64_t decode_batch = 0;  ///< address of the batch that the sampler feeds
-  /// The kernels whose products of int8 vectors decode steps use; null: steps compute as reading does.
-  const kernels::Kernels* int8 = nullptr;
+  bool int8 = false;          ///< decode steps compute with int8 vectors; else as reading does
 };
 
 /// The operations, and the activations they work on. Refers to `weights`, which must outlive it.
@@ -31,10 +30,11 @@ class Program {
 
   /// For any number of neighbouring tokens of one sequence.
   const Pass& reading() const { return reading_; }
-  /// For one token each of up to kernels::kMaxVectorColumns sequences.
-  const Pass& step(uint32_t sequences) const {
-    if (!int8_) return reading_;
-    return sequences == 1 ? step_one_ : step_many_;
+  /// For one token each of up to kernels::kMaxVectorColumns sequences, which are the batch's outputs too.
+  const Pass& step() const { return int8_ ? step_ : reading_; }
+  /// The logits of up to `outputs` outputs of a batch that was read.
+  const std::vector<Operation>& head(uint32_t outputs) const {
+    return int8_ && outputs <= kernels::kMaxVectorColumns ? int8_head_ : reading_.head;
   }
   /// Whether steps compute with int8 vectors.
   bool int8() const { return int8_; }
@@ -49,8 +49,8 @@ class Program {
   vulkan::Range scratch(vulkan::Device& device, uint64_t bytes, const char* what);
 
   Pass reading_;
-  Pass step_one_;
-  Pass step_many_;
+  Pass step_;
+  std::vector<Operation> int8_head_;
   bool int8_ = false;
   std::vector<Operation> sampling_;
   uint64_t page_bytes_ = 0;

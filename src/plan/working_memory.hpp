@@ -29,7 +29,7 @@ inline constexpr uint32_t kRopeFineRows = 256;
 constexpr uint64_t int8_vector_bytes(uint64_t columns) {
   const uint64_t units = columns / 32;
   const uint64_t plane = 16 * ((units + 3) / 4) + 16;
-  return 8 * plane + (8 * units + 15) / 16 * 16;
+  return 8 * plane + 16 * units;
 }
 
 /// Bytes of each buffer of a program; all but the rope table and the logits are overwritten layer by layer.

@@ -23,6 +23,7 @@ struct PhysicalDevice {
   uint64_t host_import_alignment = 0;
   bool subgroup_size_control = false;
   bool full_subgroups = false;
+  bool mixed_dot_product = false;  ///< accelerated for signed with unsigned bytes too
   uint8_t pipeline_cache_uuid[VK_UUID_SIZE] = {};
   uint32_t vendor_id = 0;
   uint32_t device_id = 0;

@@ -186,6 +186,7 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
   info.max_subgroup_size = p13.maxSubgroupSize;
   info.float16 = f12.shaderFloat16 == VK_TRUE;
   info.int8 = f12.shaderInt8 == VK_TRUE;
+  device.mixed_dot_product = p13.integerDotProduct4x8BitPackedMixedSignednessAccelerated == VK_TRUE;
   info.integer_dot_product =
       f13.shaderIntegerDotProduct == VK_TRUE && p13.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
   info.memory_budget = device.has_extension(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

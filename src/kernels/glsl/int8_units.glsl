@@ -1,12 +1,26 @@
 // Units of 32 weights as 8-bit codes, for integer dot products with int8 vectors. Each format's file gives
 //   kLoadUnits   neighbouring units that a lane loads at once
 //   kHalves      1: a unit has one scale; 2: each half of 16 has its own
-//   kZero        the code that stands for zero
-//   kOffsets     whether there is an offset besides
+//   kOddShift    every second word of codes holds them shifted up by so many bits: cheaper to part, and undone in sums
+//   kUnsigned    codes are unsigned bytes; else signed
+//   kOffsets     whether there are offsets
 //   Packed load_packed(uint64_t row, uvec3 planes, uint unit)   loads only; unit a multiple of kLoadUnits
 //   void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale)
-// with weight = scale[h] * (code - kZero) + scale[2 + h] in half h (0 with one scale) of unit `unit + index`; codes
-// are signed bytes, in the order of the weights.
+// with weight = scale[h] * code + scale[2 + h] in half h (0 with one scale) of unit `unit + index`; codes in the order
+// of the weights.
+
+// The upper nibbles of bytes are taken where they are if the device multiplies unsigned with signed bytes as fast as
+// signed ones, and moved down where not.
+const bool kMixedNibbles = MIXED_DOT;
+const uint kNibbleShift = MIXED_DOT ? 4 : 0;
+
+/// The 32 codes of a unit in the plane of nibbles, with kOddShift = kNibbleShift.
+void part_nibbles(uvec4 nibbles, out uint codes[8]) {
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    codes[2 * i] = nibbles[i] & 0x0F0F0F0Fu;
+    codes[2 * i + 1] = MIXED_DOT ? nibbles[i] & 0xF0F0F0F0u : nibbles[i] >> 4 & 0x0F0F0F0Fu;
+  }
+}
 
 /// The 32 codes of a unit in the plane of nibbles.
 void unpack_nibbles(uvec4 nibbles, out uint codes[8]) {
@@ -55,6 +69,13 @@ void load_tables() {
     grid_entries[2 * i + 1] = odd | odd << 12;
   }
   barrier();
+}
+
+/// The eight codes of an entry, 0 to 2, with kOddShift = 2.
+void part_grid_words(uint index, out uint first, out uint second) {
+  const uint spread = grid_entries[index];
+  first = spread & 0x03030303u;
+  second = spread & 0x0C0C0C0Cu;
 }
 
 /// The eight codes of an entry, 0 to 2.

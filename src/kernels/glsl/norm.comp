@@ -1,7 +1,7 @@
 #version 460
 // RMS norm: out[c] = x[r] / sqrt(mean(x[r]^2) + epsilon) * weight, where r is c, or with GATHER the batch's
 // output_index[c]. One workgroup a row. Groups: (columns of the batch). x, out (tokens, width) f32; weight (width) f32;
-// the same as int8 vectors (tokens, width) (int8_vector.glsl), where wanted. RMSNorm: https://arxiv.org/abs/1910.07467
+// int8 vectors (tokens, width) to be normalised (int8_vector.glsl), where wanted. RMSNorm: https://arxiv.org/abs/1910.07467
 #include "common.glsl"
 #include "int8_vector.glsl"
 layout(local_size_x_id = 0) in;
@@ -43,8 +43,12 @@ void main() {
   for (uint first = gl_SubgroupID * SUBGROUP; first < fours; first += gl_WorkGroupSize.x) {
     const uint i = min(first + gl_SubgroupInvocationID, fours - 1);
     const bool wanted = first + gl_SubgroupInvocationID < fours;
-    const vec4 value = x.v[from + i] * factor * weight.v[i];
-    if (FLOATS && wanted) normed.v[c * fours + i] = value;
-    if (INT8) store_int8_unit(vectors + uint64_t(c * int8_vector_bytes(width / 32)), width / 32, i / 8, value, wanted);
+    const vec4 value = x.v[from + i];
+    const vec4 weighted = value * weight.v[i];
+    if (FLOATS && wanted) normed.v[c * fours + i] = weighted * factor;
+    if (INT8) {
+      store_int8_unit(vectors + uint64_t(c * int8_vector_bytes(width / 32)), width / 32, i / 8, weighted,
+                      dot(value, value), wanted);
+    }
   }
 }

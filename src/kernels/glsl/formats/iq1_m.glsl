@@ -36,8 +36,9 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 4;
 const uint kHalves = 2;
-const int kZero = 9;
-const bool kOffsets = false;
+const uint kOddShift = 0;
+const bool kUnsigned = false;
+const bool kOffsets = true;
 struct Packed {
   uvec4 low;
   uvec2 high;
@@ -65,6 +66,7 @@ void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 sc
   const uint four = ((unit & 4) == 0 ? scales.x : scales.y) >> (16 * (index >> 1) + 6 * (index & 1));
   const uint d = (scales.x >> 12 & 0xFu) | (scales.x >> 24 & 0xF0u) | (scales.y >> 4 & 0xF00u) |
                  (scales.y >> 16 & 0xF000u);
-  scale = vec4(unpackHalf2x16(d).x * 0.125 * vec2((four & 7) * 2 + 1, (four >> 3 & 7) * 2 + 1), 0, 0);
+  const vec2 steps = unpackHalf2x16(d).x * 0.125 * vec2((four & 7) * 2 + 1, (four >> 3 & 7) * 2 + 1);
+  scale = vec4(steps, -9 * steps);
 }
 #endif

@@ -29,7 +29,8 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 4;
 const uint kHalves = 1;
-const int kZero = 0;
+const uint kOddShift = 2;
+const bool kUnsigned = false;
 const bool kOffsets = true;
 struct Packed {
   uvec4 low;
@@ -45,10 +46,10 @@ Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
 void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
   const uint low = packed.low[index];
   const uint high = packed.high[index >> 1] >> (16 * (index & 1));
-  grid_words(low & 0xFFu | (high & 7) << 8, codes[0], codes[1]);
-  grid_words(low >> 8 & 0xFFu | high << 5 & 0x700u, codes[2], codes[3]);
-  grid_words(low >> 16 & 0xFFu | high << 2 & 0x700u, codes[4], codes[5]);
-  grid_words(low >> 24 | high >> 1 & 0x700u, codes[6], codes[7]);
+  part_grid_words(low & 0xFFu | (high & 7) << 8, codes[0], codes[1]);
+  part_grid_words(low >> 8 & 0xFFu | high << 5 & 0x700u, codes[2], codes[3]);
+  part_grid_words(low >> 16 & 0xFFu | high << 2 & 0x700u, codes[4], codes[5]);
+  part_grid_words(low >> 24 | high >> 1 & 0x700u, codes[6], codes[7]);
   const float step = packed.d * float((high >> 12 & 7) * 2 + 1);
   scale = vec4(step, 0, step * ((high & 0x8000u) == 0 ? -0.875 : -1.125), 0);
 }

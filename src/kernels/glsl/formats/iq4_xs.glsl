@@ -28,7 +28,8 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 1;
 const uint kHalves = 1;
-const int kZero = 0;
+const uint kOddShift = 0;
+const bool kUnsigned = false;
 const bool kOffsets = false;
 struct Packed {
   uvec4 nibbles;

@@ -26,8 +26,9 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 2;
 const uint kHalves = 2;
-const int kZero = 4;
-const bool kOffsets = false;
+const uint kOddShift = 0;
+const bool kUnsigned = false;
+const bool kOffsets = true;
 struct Packed {
   uvec4 bits;
   uvec2 upper;
@@ -43,6 +44,7 @@ void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 sc
   unpack_two_bits(index == 0 ? packed.bits.xy : packed.bits.zw, codes);
   add_one_bit(index == 0 ? packed.upper.x : packed.upper.y, 2, codes);
   const vec2 steps = vec2(pair_at(packed.super, (unit + index) & 7)) - 32;
-  scale = vec4(unpackHalf2x16(packed.super.x).x * steps, 0, 0);
+  const vec2 d = unpackHalf2x16(packed.super.x).x * steps;
+  scale = vec4(d, -4 * d);
 }
 #endif

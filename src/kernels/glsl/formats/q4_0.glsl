@@ -19,8 +19,9 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 1;
 const uint kHalves = 1;
-const int kZero = 8;
-const bool kOffsets = false;
+const uint kOddShift = kNibbleShift;
+const bool kUnsigned = kMixedNibbles;
+const bool kOffsets = true;
 struct Packed {
   uvec4 nibbles;
   float d;
@@ -31,7 +32,7 @@ Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
 }
 
 void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
-  unpack_nibbles(packed.nibbles, codes);
-  scale = vec4(packed.d, 0, 0, 0);
+  part_nibbles(packed.nibbles, codes);
+  scale = vec4(packed.d, 0, -8 * packed.d, 0);
 }
 #endif

@@ -17,7 +17,8 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 1;
 const uint kHalves = 1;
-const int kZero = 0;
+const uint kOddShift = kNibbleShift;
+const bool kUnsigned = kMixedNibbles;
 const bool kOffsets = true;
 struct Packed {
   uvec4 nibbles;
@@ -29,7 +30,7 @@ Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
 }
 
 void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
-  unpack_nibbles(packed.nibbles, codes);
+  part_nibbles(packed.nibbles, codes);
   const vec2 d = unpackHalf2x16(packed.scale);
   scale = vec4(d.x, 0, d.y, 0);
 }

@@ -20,8 +20,9 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 1;
 const uint kHalves = 1;
-const int kZero = 16;
-const bool kOffsets = false;
+const uint kOddShift = 0;
+const bool kUnsigned = false;
+const bool kOffsets = true;
 struct Packed {
   uvec4 nibbles;
   uint bits;
@@ -35,6 +36,6 @@ Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
 void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
   unpack_nibbles(packed.nibbles, codes);
   add_one_bit(packed.bits, 4, codes);
-  scale = vec4(packed.d, 0, 0, 0);
+  scale = vec4(packed.d, 0, -16 * packed.d, 0);
 }
 #endif

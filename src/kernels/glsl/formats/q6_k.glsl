@@ -24,8 +24,9 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
 #ifdef INT8_DOT
 const uint kLoadUnits = 1;
 const uint kHalves = 2;
-const int kZero = 32;
-const bool kOffsets = false;
+const uint kOddShift = 0;
+const bool kUnsigned = false;
+const bool kOffsets = true;
 struct Packed {
   uvec4 nibbles;
   uvec2 upper;
@@ -42,6 +43,7 @@ void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 sc
   unpack_nibbles(packed.nibbles, codes);
   add_two_bits(packed.upper, codes);
   const int steps = int(packed.steps);
-  scale = vec4(packed.d * vec2(bitfieldExtract(steps, 0, 8), bitfieldExtract(steps, 8, 8)), 0, 0);
+  const vec2 d = packed.d * vec2(bitfieldExtract(steps, 0, 8), bitfieldExtract(steps, 8, 8));
+  scale = vec4(d, -32 * d);
 }
 #endif
