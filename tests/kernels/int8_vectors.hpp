@@ -25,11 +25,19 @@ inline constexpr std::byte kUntouchedByte{0xA5};
 struct Int8Vector {
   std::vector<int8_t> codes;
   std::vector<float> scales;
+  std::vector<float> squares;  ///< of each unit, of a vector that is to be normalised; else 0
 
   std::vector<double> values() const {
     std::vector<double> values(codes.size());
     for (size_t i = 0; i < values.size(); ++i) values[i] = double{scales[i / 32]} * codes[i];
     return values;
+  }
+  /// Scale, sums of the values of both halves, and squares of a unit.
+  std::array<float, 4> facts(size_t unit) const {
+    std::array<int, 2> sums{};
+    for (size_t i = 0; i < 32; ++i) sums[i / 16] += codes[32 * unit + i];
+    const float scale = scales[unit];
+    return {scale, scale * static_cast<float>(sums[0]), scale * static_cast<float>(sums[1]), squares[unit]};
   }
 };
 
@@ -40,28 +48,18 @@ struct Int8Layout {
     const size_t unit = i / 32;
     return (unit % 4 * 2 + i % 32 / 16) * plane + 16 * (unit / 4) + i % 16;
   }
-  size_t scale(size_t unit) const { return 8 * plane + 8 * unit; }
-  size_t sums(size_t unit) const { return scale(unit) + 4; }
+  size_t facts(size_t unit) const { return 8 * plane + 16 * unit; }
 
   size_t plane;
 };
-
-/// The sums of the codes of both halves of a unit.
-inline std::array<int16_t, 2> int8_sums(const Int8Vector& vector, size_t unit) {
-  std::array<int16_t, 2> sums{};
-  for (size_t i = 0; i < 32; ++i)
-    sums[i / 16] = static_cast<int16_t>(sums[i / 16] + vector.codes[32 * unit + i]);
-  return sums;
-}
 
 /// `out`: plan::int8_vector_bytes() bytes.
 inline void store_int8(const Int8Vector& vector, std::span<std::byte> out) {
   const Int8Layout layout(vector.codes.size());
   for (size_t i = 0; i < vector.codes.size(); ++i) out[layout.code(i)] = std::byte(vector.codes[i]);
   for (size_t unit = 0; unit < vector.scales.size(); ++unit) {
-    const std::array<int16_t, 2> sums = int8_sums(vector, unit);
-    std::memcpy(&out[layout.scale(unit)], &vector.scales[unit], sizeof(float));
-    std::memcpy(&out[layout.sums(unit)], sums.data(), sizeof(sums));
+    const std::array<float, 4> facts = vector.facts(unit);
+    std::memcpy(&out[layout.facts(unit)], facts.data(), sizeof(facts));
   }
 }
 
@@ -74,25 +72,32 @@ inline Int8Vector random_int8(uint32_t columns, uint32_t seed) {
   for (uint32_t unit = 0; unit < columns / 32; ++unit) {
     vector.codes[32 * unit + random() % 32] = unit % 2 == 0 ? 127 : -127;
     vector.scales.push_back(test::uniform(random, 0x1p-8F, 0x1p-6F));
+    vector.squares.push_back(test::uniform(random, 1, 100));
   }
   return vector;
 }
 
 /// Expects `bytes` to be the int8 vector of `expected`, of which each may be wrong by its tolerance before it
-/// is rounded to a code.
-inline void expect_int8(std::span<const std::byte> bytes, const Expected& expected) {
+/// is rounded to a code. `squares`: of each unit, of a vector that is to be normalised.
+inline void expect_int8(std::span<const std::byte> bytes, const Expected& expected,
+                        const Expected& squares = {}) {
   const auto& [values, tolerance] = expected;
   ASSERT_EQ(bytes.size(), plan::int8_vector_bytes(values.size()));
   const Int8Layout layout(values.size());
   Int8Vector got;
   for (size_t i = 0; i < values.size(); ++i) got.codes.push_back(static_cast<int8_t>(bytes[layout.code(i)]));
   for (size_t unit = 0; unit < values.size() / 32; ++unit) {
-    float scale = 0;
-    std::memcpy(&scale, &bytes[layout.scale(unit)], sizeof(scale));
-    std::array<int16_t, 2> sums{};
-    std::memcpy(sums.data(), &bytes[layout.sums(unit)], sizeof(sums));
+    std::array<float, 4> facts{};
+    std::memcpy(facts.data(), &bytes[layout.facts(unit)], sizeof(facts));
+    const float scale = facts[0];
     got.scales.push_back(scale);
-    ASSERT_EQ(sums, int8_sums(got, unit)) << "unit " << unit;
+    got.squares.push_back(facts[3]);
+    ASSERT_EQ(facts, got.facts(unit)) << "unit " << unit;
+    if (squares.values.empty()) {
+      ASSERT_EQ(facts[3], 0) << "unit " << unit;
+    } else {
+      ASSERT_NEAR(facts[3], squares.values[unit], squares.tolerance[unit]) << "unit " << unit;
+    }
     double largest = 0;
     double wrong = 0;
     for (size_t i = 32 * unit; i < 32 * unit + 32; ++i) {
@@ -109,15 +114,37 @@ inline void expect_int8(std::span<const std::byte> bytes, const Expected& expect
   }
 }
 
+/// What an int8 vector of `x` times a norm's `weight`, which is to be normalised, is to hold.
+struct ExpectedNormed {
+  Expected weighted;
+  Expected squares;
+};
+inline ExpectedNormed expected_normed(const Expected& x, std::span<const float> weight) {
+  ExpectedNormed normed;
+  normed.squares = {std::vector<double>(weight.size() / 32, 0), std::vector<double>(weight.size() / 32, 0)};
+  for (size_t i = 0; i < weight.size(); ++i) {
+    const double value = x.values[i];
+    const double wrong = x.tolerance[i];
+    normed.weighted.values.push_back(value * weight[i]);
+    normed.weighted.tolerance.push_back((wrong + std::abs(value) * 0x1p-23) * std::abs(weight[i]));
+    normed.squares.values[i / 32] += value * value;
+    // f32 sums of 32 squares, besides.
+    normed.squares.tolerance[i / 32] +=
+        2 * std::abs(value) * wrong + wrong * wrong + value * value * 32 * 0x1p-23;
+  }
+  return normed;
+}
+
 /// Expects `got` (recorded vectors) to begin with the int8 vectors of `expected`, the rest to be untouched.
+/// `squares`: of each of them, where they are to be normalised.
 inline void expect_int8_vectors(const std::vector<std::byte>& got, std::span<const Expected> expected,
-                                uint32_t recorded) {
+                                uint32_t recorded, std::span<const Expected> squares = {}) {
   const size_t bytes = got.size() / recorded;
   for (uint32_t c = 0; c < recorded; ++c) {
     SCOPED_TRACE(::testing::Message() << "vector " << c);
     const auto vector = std::span(got).subspan(c * bytes, bytes);
     if (c < expected.size()) {
-      expect_int8(vector, expected[c]);
+      expect_int8(vector, expected[c], squares.empty() ? Expected{} : squares[c]);
     } else {
       ASSERT_EQ(std::ranges::count(vector, kUntouchedByte), bytes);
     }

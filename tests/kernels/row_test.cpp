@@ -82,21 +82,27 @@ void check_norm(uint32_t width, uint32_t rows, const TestBatch& batch, const std
       batch, {recorded});
 
   std::vector<Expected> expected;
+  std::vector<Expected> weighted;
+  std::vector<Expected> unit_squares;
   for (const uint32_t row : from) {
-    const auto values = std::span(x).subspan(size_t{row} * width, width);
+    const std::vector<double> values(x.begin() + int64_t{row} * width, x.begin() + int64_t{row + 1} * width);
     double squares = 0;
-    for (const float value : values) squares += std::pow(double{value}, 2);
+    for (const double value : values) squares += value * value;
     const double factor = 1 / std::sqrt(squares / width + double{kEpsilon});
     expected.emplace_back();
     for (uint32_t i = 0; i < width; ++i) {
-      const double value = double{values[i]} * factor * double{weight[i]};
+      const double value = values[i] * factor * double{weight[i]};
       expected.back().values.push_back(value);
       // A sum of squares in f32 (no cancellation) and an inverse root that Vulkan allows 2 ulp of error.
       expected.back().tolerance.push_back(std::abs(value) * 32 * 0x1p-23 + 1e-30);
     }
+    if (!results.int8) continue;
+    const ExpectedNormed normed = expected_normed({values, std::vector<double>(width, 0)}, weight);
+    weighted.push_back(normed.weighted);
+    unit_squares.push_back(normed.squares);
   }
   expect_outputs(out.get(), results.floats ? expected : std::vector<Expected>(), before, width);
-  expect_int8_vectors(out_int8.get(), results.int8 ? expected : std::vector<Expected>(), recorded);
+  expect_int8_vectors(out_int8.get(), weighted, recorded, unit_squares);
 }
 
 TEST(NormTest, EveryRow) {
