@@ -219,6 +219,8 @@ class Kernels {
   /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
   enum class Tiles { kAuto, kAlways, kNever };
   void set_tiles(Tiles tiles) { tiles_ = tiles; }
+  /// Whether products multiply signed with unsigned bytes: any device can, some are as fast at it.
+  void set_mixed_dot(bool mixed) { mixed_dot_ = mixed; }
 
   /// How DecodeAttention cuts `shape` up; and how it is to cut up all from now on, nothing: as usual.
   DecodeAttentionSizes decode_attention_sizes(const AttentionShape& shape) const;

@@ -29,13 +29,15 @@ struct Case {
   bool normed = false;         ///< Input::kNormed
   bool makes_vectors = false;  ///< with kAdd and kSwiGlu
   std::optional<ProductChoice> choice{};
+  bool mixed_dot = false;  ///< of signed with unsigned bytes, where the format can be so
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   out << quant::info(c.format).name << ": " << ::testing::PrintToString(c.segments) << " rows of "
       << c.columns << ", " << c.used << " of " << c.vectors << " vectors, epilogue "
       << static_cast<uint32_t>(c.epilogue) << (c.normed ? ", normed" : "")
-      << (c.makes_vectors ? ", makes vectors" : "") << (c.bias ? ", bias" : "");
+      << (c.makes_vectors ? ", makes vectors" : "") << (c.bias ? ", bias" : "")
+      << (c.mixed_dot ? ", mixed" : "");
   if (!c.choice) return out;
   return out << "; " << c.choice->subgroups << " subgroups of " << c.choice->rows << " rows, "
              << c.choice->unroll << " loads, " << c.choice->passes << " passes";
@@ -124,6 +126,7 @@ void check(const Case& c) {
   const TestBatch batch =
       c.count == Count::kTokens ? TestBatch::of(used, c.vectors) : TestBatch::of(used + c.vectors, used);
   Kernels kernels = shared_kernels();
+  if (c.mixed_dot) kernels.set_mixed_dot(true);
   if (c.choice) kernels.choose(key_of(product, c.vectors), *c.choice);
   run(kernels, product, batch, {c.vectors});
 
@@ -200,6 +203,15 @@ TEST(Int8ProductCountTest, EveryNumberOfVectors) {
   for (uint32_t vectors = 1; vectors <= kMaxVectorColumns; ++vectors) {
     for (const uint32_t used : {1U, vectors - 1, vectors})
       check({.segments = {13}, .columns = 96, .vectors = vectors, .used = used});
+  }
+}
+
+TEST(Int8ProductDotTest, OfUnsignedBytes) {  // whether the device is fast at it or not
+  for (const Format format : {Format::kQ4_0, Format::kQ4_1, Format::kQ4_K}) {
+    for (const uint32_t vectors : {1U, 4U}) {
+      for (const uint32_t columns : {256U, 4352U})
+        check({.format = format, .columns = columns, .vectors = vectors, .mixed_dot = true});
+    }
   }
 }
 
