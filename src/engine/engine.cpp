@@ -10,6 +10,7 @@
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
 #include "kernels/state.hpp"
+#include "kernels/tuner.hpp"
 #include "model/plan_shape.hpp"
 #include "model/transfer.hpp"
 #include "plan/footprint.hpp"
@@ -125,7 +126,21 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
                                     decode_batch_.address(), int8};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
+  if (int8) tune(options.sequences);
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
+}
+
+void Engine::tune(uint32_t sequences) {
+  std::vector<kernels::Product> products;
+  const model::Pass& pass = program_->step();
+  for (const std::vector<model::Operation>* part : {&pass.body, &pass.head}) {
+    for (const model::Operation& operation : *part) {
+      if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
+    }
+  }
+  const std::filesystem::path memory = kernels::product_memory_file(pipelines_);
+  kernels::tune(device_, kernels_, products, 1, memory);
+  if (sequences > 1) kernels::tune(device_, kernels_, products, std::bit_ceil(sequences), memory);
 }
 
 Engine::~Engine() {

@@ -92,6 +92,8 @@ class Engine {
   /// Reads tokens [slot.computed, end) as one batch, and leaves it in the read batch. Does not wait.
   void submit_read(Slot& slot, uint32_t index, uint32_t end);
   std::vector<float> download_logits(uint32_t rows);
+  /// Chooses how the products of steps of one sequence, and of so many, run on this device.
+  void tune(uint32_t sequences);
   /// Parts for the attention of a token of each of `sequences`, the longest of which has so many.
   uint32_t splits_for(uint32_t longest, uint32_t sequences) const;
 

@@ -52,8 +52,8 @@ constexpr PlaneTable kPlanes[] = {
     {Format::kQ5_K, {codes(4, 256), codes(1, 256), pairs()}},  // scale and minimum
     // scales, a byte a group; d
     {Format::kQ6_K, {codes(4, 256), codes(2, 256), field(192, 16), field(208, 2)}},
-    // low bits of the indices; their high bits, scales and signs of delta; d (in IQ1_M among the scales)
-    {Format::kIQ1_S, {field(2, 32), field(34, 16), field(0, 2)}},
+    {Format::kIQ1_S, {codes(1, 256), {Plane::Of::kCodes, 16}, field(0, 2)}},  // words; d
+    // low bits of the indices; their high bits and signs of delta; scales and d
     {Format::kIQ1_M, {field(0, 32), field(32, 16), field(48, 8)}},
     {Format::kIQ2_XXS, {field(2, 64), field(0, 2)}},  // indices, and signs with scales; d
     {Format::kIQ4_NL, {codes(4, 32), field(0, 2)}},   // d

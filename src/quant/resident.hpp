@@ -16,7 +16,14 @@
 // and one offset for each group of 16. Where codes index a table of 16 values they are nibbles too.
 //
 // Formats whose weights are entries of a grid (codebook.hpp) have planes of the file's fields instead:
-// nothing in them is spare, and one aligned load of 4 or 8 bytes names the entries of 32 weights.
+// nothing in them is spare, and one aligned load of 4 or 8 bytes names the entries of 32 weights. In IQ1_S
+// arithmetic is scarcer than memory, so the 16 indices of 128 weights (11 bits each) and the scale and sign
+// of each unit u = 0 to 3 (4 bits, sign above) lie where few instructions get them: in six words, of which
+// the first four are one plane and the others another. Index k = 0 to 3 of unit u, w = word 4 + u / 2:
+//
+//   k = 0   word u, bits 0 to 10            k = 2   word u, bits 11 to 20, and bit 11 + u % 2 of w above them
+//   k = 1   word u, bits 21 to 31           k = 3   w, bits 0 to 10 (u even) or 21 to 31
+//   scale and sign   w, bits 13 to 16 (u even) or 17 to 20
 #pragma once
 
 #include <array>

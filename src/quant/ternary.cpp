@@ -1,6 +1,8 @@
 // IQ1_S and IQ1_M: eight weights are an entry of a grid of 2048 (11 bits), whose values -1, 0, 1 are moved by
 // an eighth up or down: weight = d * (2 scale + 1) * (value + delta), a scale of 3 bits, delta 1/8 or -1/8.
 // Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h (block_iq1_s, block_iq1_m).
+#include <cstring>
+
 #include "quant/codebook.hpp"
 #include "quant/codec.hpp"
 #include "quant/scale.hpp"
@@ -105,6 +107,38 @@ struct IQ1_S {
   }
 };
 
+/// The resident layout of IQ1_S (resident.hpp): what 128 weights are, as six words.
+void pack_128(const IQ1_S::Block& block, size_t half, uint32_t (&words)[6]) {
+  for (size_t j = 0; j < 6; ++j) words[j] = 0;
+  for (size_t u = 0; u < 4; ++u) {
+    const size_t unit = 4 * half + u;
+    const uint32_t high = block.qh[unit][0] | uint32_t{block.qh[unit][1]} << 8;
+    uint32_t index[4];
+    for (size_t k = 0; k < 4; ++k) index[k] = block.qs[4 * unit + k] | (high >> (3 * k) & 7) << 8;
+    words[u] |= index[0] | index[1] << 21 | (index[2] & 0x3FF) << 11;
+    const size_t shared = 4 + u / 2;
+    words[shared] |= index[3] << (u % 2 * 21);
+    words[shared] |= (index[2] >> 10) << (11 + u % 2) | (high >> 12) << (13 + 4 * (u % 2));
+  }
+}
+
+/// Words [kFirst, kFirst + kCount) of every 128 weights.
+template <size_t kFirst, size_t kCount>
+void pack_words(const std::byte* source, size_t blocks, std::byte* out) {
+  const auto* block = reinterpret_cast<const IQ1_S::Block*>(source);
+  for (size_t i = 0; i < 2 * blocks; ++i) {
+    uint32_t words[6];
+    pack_128(block[i / 2], i % 2, words);
+    std::memcpy(out + i * 4 * kCount, words + kFirst, 4 * kCount);
+  }
+}
+
+constexpr Codec with_words(Codec codec) {
+  codec.codes[0] = pack_words<0, 4>;
+  codec.codes[1] = pack_words<4, 2>;
+  return codec;
+}
+
 /// qs: the low 8 bits of each index; nibble k of qh: its upper 3 bits, and delta's sign. Scales are 3 bits
 /// for each 16 weights, four in the lower 12 bits of each of four 16-bit words, whose upper nibbles are d.
 struct IQ1_M {
@@ -159,7 +193,7 @@ struct IQ1_M {
 
 }  // namespace
 
-constinit const Codec kIQ1_SCodec = codec_of<IQ1_S>();
+constinit const Codec kIQ1_SCodec = with_words(codec_of<IQ1_S>());
 constinit const Codec kIQ1_MCodec = codec_of<IQ1_M>();
 
 }  // namespace caldera::quant

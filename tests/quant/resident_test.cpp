@@ -81,9 +81,13 @@ double grid_weight(Format format, const Row& row, size_t i) {
   const size_t block = i / 256;
   const uint32_t eight = i % 32 / 8;
   if (format == Format::kIQ1_S) {
-    const uint32_t high = row.load<uint16_t>(1, unit);
-    const uint32_t index = row.byte(0, i / 8) | (high >> (3 * eight) & 7) << 8;
-    return row.half(2, block) * (2 * (high >> 12 & 7) + 1) * moved(index, i, high >> 15 != 0);
+    const uint32_t own = row.word(0, unit);
+    const uint32_t pair = row.word(1, unit / 2);
+    const uint32_t odd = unit % 2;
+    const uint32_t indices[4] = {own & 0x7FF, own >> 21, (own >> 11 & 0x3FF) | (pair >> (11 + odd) & 1) << 10,
+                                 pair >> (21 * odd) & 0x7FF};
+    const uint32_t bits = pair >> (13 + 4 * odd) & 15;
+    return row.half(2, block) * (2 * (bits & 7) + 1) * moved(indices[eight], i, bits >> 3 != 0);
   }
   if (format == Format::kIQ1_M) {
     const uint32_t high = row.byte(1, i / 16) >> (4 * (eight % 2)) & 15;

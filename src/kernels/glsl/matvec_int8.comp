@@ -14,7 +14,7 @@ layout(constant_id = 3) const uint COLS = 1;
 layout(constant_id = 4) const uint EPILOGUE = 0;
 layout(constant_id = 5) const bool BIAS = false;
 layout(constant_id = 6) const uint COUNT = 0;
-layout(constant_id = 7) const uint UNROLL = 1;  // loads of this many units of a row under way at once
+layout(constant_id = 7) const uint UNROLL = 1;  // a lane loads this many units of a row at once
 layout(constant_id = 8) const uint PASSES = 1;
 layout(constant_id = 9) const bool NORMED = false;
 layout(constant_id = 10) const bool MIXED_DOT = false;  // products of signed with unsigned bytes are as fast as others
@@ -42,22 +42,26 @@ layout(push_constant) uniform Constants {
 #include "int8_vector.glsl"
 #include "dot.glsl"
 
+const bool kAdds = EPILOGUE == kAdd || EPILOGUE == kAddInt8;
 const bool kMakesVectors = EPILOGUE == kSwiGluInt8 || EPILOGUE == kAddInt8;
 // What the workgroup makes a unit of each vector of.
 shared float outputs[kMakesVectors ? COLS * 32 : 1];
 
+// What a lane has loaded of UNROLL units of each row: what it computes with, and what comes next.
+Packed current[UNROLL][ROWS];
+Packed next[UNROLL][ROWS];
 float sums[ROWS][COLS];
 float squares[COLS];  // of the inputs
 
-/// Adds the products of one load of units of each row. Integers are added to the bits of 1.5 * 2^23, whose last bit
+/// Adds the products of load `load` of the current ones, units from `first_unit_of_load` on. Integers are added to the bits of 1.5 * 2^23, whose last bit
 /// counts 1: so they are a float at the price of a subtraction. They stay below 2^20.
-void accumulate(Packed packed[ROWS], uint first_unit_of_load, uint units) {
+void accumulate(uint load, uint first_unit_of_load, uint units) {
   const uint plane = int8_plane_bytes(units) / 16;
   [[unroll]] for (uint index = 0; index < kLoadUnits; ++index) {
     const uint unit = first_unit_of_load + index;
     uint codes[ROWS][8];
     vec4 scale[ROWS];
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) unpack(packed[r], first_unit_of_load, index, codes[r], scale[r]);
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) unpack(current[load][r], first_unit_of_load, index, codes[r], scale[r]);
     const uint at = 2 * (unit & 3) * plane + (unit >> 2);
     [[unroll]] for (uint c = 0; c < COLS; ++c) {
       const uint64_t vector = x + uint64_t(c * int8_vector_bytes(units));
@@ -91,62 +95,90 @@ void accumulate(Packed packed[ROWS], uint first_unit_of_load, uint units) {
   }
 }
 
+/// The first of a subgroup's rows in a pass.
+uint first_row(uint pass) {
+  return gl_WorkGroupID.x * (ROWS * PASSES * gl_NumSubgroups) + (pass * gl_NumSubgroups + gl_SubgroupID) * ROWS;
+}
+
+/// Loads units `unit`, `unit + step`, ... of each row of a pass into `next`; in place of what is not there, the last.
+void load_units(uint pass, uint unit, uint step, uint units) {
+  const uint first = first_row(pass);
+  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    const uint64_t row = weights + uint64_t(min(first + r, rows - 1)) * row_bytes;
+    [[unroll]] for (uint k = 0; k < UNROLL; ++k) {
+      next[k][r] = load_packed(row, uvec3(plane1, plane2, plane3), min(unit + k * step, units - kLoadUnits));
+    }
+  }
+}
+
+/// Sums over the subgroup, and stores the results of a pass.
+void finish_rows(uint pass, uint count, float previous[ROWS][COLS]) {
+  const uint lane = gl_SubgroupInvocationID;
+  const uint first = first_row(pass);
+  [[unroll]] for (uint c = 0; c < COLS; ++c) {
+    const float factor = NORMED ? inversesqrt(subgroupAdd(squares[c]) / float(columns) + epsilon) : 1;
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      sums[r][c] = subgroupAdd(sums[r][c]) * factor;
+      if (BIAS) sums[r][c] += bias.v[min(first + r, rows - 1)];
+      if (kAdds) sums[r][c] += previous[r][c];
+    }
+    const uint stride = EPILOGUE == kSwiGlu || EPILOGUE == kSwiGluInt8 ? 2 : 1;
+    [[unroll]] for (uint r = 0; r < ROWS; r += stride) {
+      if (lane != r % SUBGROUP || c >= count) continue;
+      const float value = stride == 2 ? silu(sums[r][c]) * sums[r + stride - 1][c] : sums[r][c];
+      if (kMakesVectors) outputs[c * 32 + ((pass * gl_NumSubgroups + gl_SubgroupID) * ROWS + r) / stride] = value;
+      if (EPILOGUE != kSwiGluInt8 && first + r < rows) result.v[c * out_stride + (first + r) / stride] = value;
+    }
+    squares[c] = 0;
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) sums[r][c] = 0;
+  }
+}
+
 void main() {
   const uint count = column_count(batch, COUNT);
   if (count == 0) return;
   const uint lane = gl_SubgroupInvocationID;
   const uint units = columns / 32;
+  const uint step = SUBGROUP * kLoadUnits;
+  const uint turns = (units + UNROLL * step - 1) / (UNROLL * step);  // that the lanes take for a row
+
+  // The next loads are always under way: during sums, between passes, and before tables are there.
+  load_units(0, lane * kLoadUnits, step, units);
   load_tables();
-
-  [[dont_unroll]] for (uint pass = 0; pass < PASSES; ++pass) {
-    const uint in_group = (pass * gl_NumSubgroups + gl_SubgroupID) * ROWS;
-    const uint first = gl_WorkGroupID.x * (ROWS * PASSES * gl_NumSubgroups) + in_group;
-    if (!kMakesVectors && first >= rows) return;
-    uint64_t row[ROWS];
-    float previous[ROWS][COLS];  // asked for now, so that nobody waits for it in the end
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-      row[r] = weights + uint64_t(min(first + r, rows - 1)) * row_bytes;
-      [[unroll]] for (uint c = 0; c < COLS; ++c) {
-        sums[r][c] = 0;
-        squares[c] = 0;
-        if (EPILOGUE == kAdd || EPILOGUE == kAddInt8) {
-          previous[r][c] = lane == r % SUBGROUP && c < count ? result.v[c * out_stride + min(first + r, rows - 1)] : 0;
-        }
-      }
+  [[unroll]] for (uint c = 0; c < COLS; ++c) {
+    squares[c] = 0;
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) sums[r][c] = 0;
+  }
+  float previous[ROWS][COLS];
+  uint pass = 0;
+  uint turn = 0;
+  [[dont_unroll]] while (pass < PASSES) {
+    [[unroll]] for (uint k = 0; k < UNROLL; ++k) {
+      [[unroll]] for (uint r = 0; r < ROWS; ++r) current[k][r] = next[k][r];
     }
-
-    const uvec3 planes = uvec3(plane1, plane2, plane3);
-    const uint step = SUBGROUP * kLoadUnits;
-    uint unit = lane * kLoadUnits;
-    if (UNROLL > 1) {
-      for (; unit + (UNROLL - 1) * step < units; unit += UNROLL * step) {
-        Packed packed[UNROLL][ROWS];
-        [[unroll]] for (uint k = 0; k < UNROLL; ++k) {
-          [[unroll]] for (uint r = 0; r < ROWS; ++r) packed[k][r] = load_packed(row[r], planes, unit + k * step);
-        }
-        [[unroll]] for (uint k = 0; k < UNROLL; ++k) accumulate(packed[k], unit + k * step, units);
-      }
-    }
-    for (; unit < units; unit += step) {
-      Packed packed[ROWS];
-      [[unroll]] for (uint r = 0; r < ROWS; ++r) packed[r] = load_packed(row[r], planes, unit);
-      accumulate(packed, unit, units);
-    }
-
-    [[unroll]] for (uint c = 0; c < COLS; ++c) {
-      const float factor = NORMED ? inversesqrt(subgroupAdd(squares[c]) / float(columns) + epsilon) : 1;
+    const uint unit = lane * kLoadUnits + turn * UNROLL * step;
+    const bool last = turn + 1 == turns;
+    if (kAdds && turn == 0) {
       [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        sums[r][c] = subgroupAdd(sums[r][c]) * factor;
-        if (BIAS) sums[r][c] += bias.v[min(first + r, rows - 1)];
-        if (EPILOGUE == kAdd || EPILOGUE == kAddInt8) sums[r][c] += previous[r][c];
+        const uint row = min(first_row(pass) + r, rows - 1);
+        [[unroll]] for (uint c = 0; c < COLS; ++c) {
+          previous[r][c] = lane == r % SUBGROUP && c < count ? result.v[c * out_stride + row] : 0;
+        }
       }
-      const uint stride = EPILOGUE == kSwiGlu || EPILOGUE == kSwiGluInt8 ? 2 : 1;
-      [[unroll]] for (uint r = 0; r < ROWS; r += stride) {
-        if (lane != r % SUBGROUP || c >= count) continue;
-        const float value = stride == 2 ? silu(sums[r][c]) * sums[r + stride - 1][c] : sums[r][c];
-        if (kMakesVectors) outputs[c * 32 + (in_group + r) / stride] = value;
-        if (EPILOGUE != kSwiGluInt8 && first + r < rows) result.v[c * out_stride + (first + r) / stride] = value;
-      }
+    }
+    if (!last) {
+      load_units(pass, unit + UNROLL * step, step, units);
+    } else if (pass + 1 < PASSES) {
+      load_units(pass + 1, lane * kLoadUnits, step, units);
+    }
+    [[unroll]] for (uint k = 0; k < UNROLL; ++k) {
+      if (unit + k * step < units) accumulate(k, unit + k * step, units);
+    }
+    ++turn;
+    if (last) {
+      finish_rows(pass, count, previous);
+      ++pass;
+      turn = 0;
     }
   }
   if (!kMakesVectors) return;

@@ -1,6 +1,7 @@
 // IQ1_S: weight = d (2 scale + 1) (code - 1 + delta); delta and a scale of 3 bits for each 32.
 #include "ternary.glsl"
 
+#ifdef FILE_LAYOUT
 /// `low`: the low bits of the group's two indices; `high`: the upper bits of its unit's four, scale and sign.
 void expand_group(uint low, uint high, uint group, float d, out float q[16], out vec2 scale) {
   const uint bits = high >> (6 * (group & 1));
@@ -9,7 +10,6 @@ void expand_group(uint low, uint high, uint group, float d, out float q[16], out
   scale = step * vec2(1, (high & 0x8000u) == 0 ? -0.875 : -1.125);
 }
 
-#ifdef FILE_LAYOUT
 // A block of 256 weights: d; low bits of the indices; upper bits.
 void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
   const uint64_t block = row + (group >> 4) * 50;
@@ -18,11 +18,19 @@ void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec
   expand_group(low, high, group, even_half(block), q, scale);
 }
 #else
-// Planes: low bits, two bytes a group; upper bits, two bytes a unit of 32; d for each 256.
+// Planes: six words for each 128 weights (quant/resident.hpp), four and two; d for each 256.
 void load_group(uint64_t row, uvec3 planes, uint group, out float q[16], out vec2 scale) {
-  const uint low = short_at(row, group);
-  const uint high = short_at(row + planes.x, group >> 1);
-  expand_group(low, high, group, half_at(row + planes.y, group >> 4), q, scale);
+  const uint unit = group >> 1;
+  const uint own = Words(row).v[unit];
+  const uint pair = Words(row + planes.x).v[unit >> 1];
+  const uint odd = unit & 1;
+  const uvec2 indices = (group & 1) == 0 ? uvec2(own & 0x7FFu, own >> 21)
+                                         : uvec2(own >> 11 & 0x3FFu | (pair >> (11 + odd) & 1) << 10,
+                                                 pair >> (21 * odd) & 0x7FFu);
+  expand_codes(uvec4(grid_codes(indices.x), grid_codes(indices.y)), q);
+  const uint bits = pair >> (13 + 4 * odd);
+  const float step = half_at(row + planes.y, group >> 4) * float((bits & 7) * 2 + 1);
+  scale = step * vec2(1, (bits & 8) == 0 ? -0.875 : -1.125);
 }
 #endif
 
@@ -33,8 +41,8 @@ const uint kOddShift = 2;
 const bool kUnsigned = false;
 const bool kOffsets = true;
 struct Packed {
-  uvec4 low;
-  uvec2 high;
+  uvec4 own;
+  uvec2 pairs;
   float d;
 };
 
@@ -43,14 +51,18 @@ Packed load_packed(uint64_t row, uvec3 planes, uint unit) {
                 half_at(row + planes.y, unit >> 3));
 }
 
+// Instructions are what this format is short of: scale and sign become floats by the bits they are made of.
 void unpack(Packed packed, uint unit, uint index, out uint codes[8], out vec4 scale) {
-  const uint low = packed.low[index];
-  const uint high = packed.high[index >> 1] >> (16 * (index & 1));
-  part_grid_words(low & 0xFFu | (high & 7) << 8, codes[0], codes[1]);
-  part_grid_words(low >> 8 & 0xFFu | high << 5 & 0x700u, codes[2], codes[3]);
-  part_grid_words(low >> 16 & 0xFFu | high << 2 & 0x700u, codes[4], codes[5]);
-  part_grid_words(low >> 24 | high >> 1 & 0x700u, codes[6], codes[7]);
-  const float step = packed.d * float((high >> 12 & 7) * 2 + 1);
-  scale = vec4(step, 0, step * ((high & 0x8000u) == 0 ? -0.875 : -1.125), 0);
+  const uint own = packed.own[index];
+  const uint pair = packed.pairs[index >> 1];
+  const bool odd = (index & 1) == 1;
+  part_grid_words(own & 0x7FFu, codes[0], codes[1]);
+  part_grid_words(own >> 21, codes[2], codes[3]);
+  part_grid_words(own >> 11 & 0x3FFu | pair >> (odd ? 2 : 1) & 0x400u, codes[4], codes[5]);
+  part_grid_words(odd ? pair >> 21 : pair & 0x7FFu, codes[6], codes[7]);
+  const float scale_eighth = uintBitsToFloat((odd ? pair << 3 : pair << 7) & 0x00700000u | 0x3F800000u);  // 1 + scale / 8
+  const float delta = uintBitsToFloat((odd ? pair << 11 : pair << 15) & 0x80000000u ^ 0x3E000000u);  // 1/8 or -1/8
+  const float step = fma(16 * packed.d, scale_eighth, -15 * packed.d);
+  scale = vec4(step, 0, step * (delta - 1), 0);
 }
 #endif
