@@ -58,7 +58,7 @@ const uint SLOTS = SUBGROUP / LANES;                  // keys side by side
 const uint TILE = SLOTS * KEYS;                       // keys; divides a page
 const uint FOURS = HEAD / 4;
 const uint FIT = 4096 / (SUBGROUPS * HEAD);           // heads whose sums of all subgroups are 16 KiB
-const uint ROUND = FIT > HEADS ? HEADS : FIT;
+const uint ROUND = FIT > HEADS ? HEADS : FIT > 0 ? FIT : 1;
 const float kNever = -1e30;
 
 shared vec4 queries[HEADS * FOURS];
