@@ -45,9 +45,9 @@ kernels::Matrix matrix(quant::Format format, Storage storage, uint32_t rows) {
 }
 
 std::string input_text(kernels::Input input, uint32_t columns) {
-  const char* const kind = input == kernels::Input::kInt8   ? "int8 vector"
+  const char* const kind = input == kernels::Input::kInt8     ? "int8 vector"
                            : input == kernels::Input::kNormed ? "vector to normalise"
-                                                            : "f32 vector";
+                                                              : "f32 vector";
   return fmt::format("{} {}{}", columns, kind, columns == 1 ? "" : "s");
 }
 

@@ -81,7 +81,7 @@ TEST(DecodingCodeTest, ProductsOfOneColumnKeepUpWithMemory) {
     const auto loop = hot_loop(kernel.compiled.assembly);
     ASSERT_TRUE(loop.has_value()) << name_of(kernel);
     const double bytes = kernel.weights_a_turn * bytes_a_weight(*kernel.of.format);
-    EXPECT_LT(loop->mix.valu_cycles, 0.75 * bytes * kCyclesPerByte) << name_of(kernel);
+    EXPECT_LT(loop->mix.valu_cycles, 0.9 * bytes * kCyclesPerByte) << name_of(kernel);
     ++products;
   }
   EXPECT_GT(products, 0);
