@@ -45,6 +45,15 @@ enum class Arithmetic {
   kInt8,  ///< activations rounded to 8 bits with a scale for each 32: fewer instructions a weight
 };
 
+/// Whether to find out how decoding runs fastest on the device: up to two seconds when a model is loaded for
+/// the first time, and one before it first decodes 2, 3 or 4, and 5 or more sequences together. What is found
+/// is remembered.
+enum class Tuning {
+  kAuto,   ///< what is not remembered
+  kAgain,  ///< whatever is remembered
+  kOff,    ///< no, and leave alone what is remembered
+};
+
 struct LoadOptions {
   std::string device;         ///< empty: the best one; an index; or a part of a device's name
   uint32_t context = 0;       ///< most tokens a session may hold; 0: the model's own context length
@@ -56,6 +65,7 @@ struct LoadOptions {
   LoadWay way = LoadWay::kAuto;
   uint64_t ring_bytes = 0;  ///< host memory that a file is read through; 0: chosen, at most 1 GiB
   Arithmetic arithmetic = Arithmetic::kAuto;
+  Tuning tuning = Tuning::kAuto;
   bool validation = false;  ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
   std::function<bool(const LoadProgress&)> progress;

@@ -22,6 +22,7 @@ std::span<const Command> commands();
 
 void declare_run(CLI::App& app, Action& action);
 void declare_bench(CLI::App& app, Action& action);
+void declare_tune(CLI::App& app, Action& action);
 void declare_devices(CLI::App& app, Action& action);
 void declare_doctor(CLI::App& app, Action& action);
 void declare_inspect(CLI::App& app, Action& action);

@@ -9,6 +9,7 @@ std::span<const Command> commands() {
       Command{"run", "Answer a prompt, or talk when none is given", declare_run},
       Command{"bench", "Measure how fast a model reads and decodes, beside what memory allows",
               declare_bench},
+      Command{"tune", "Find out how a model decodes fastest on a GPU, or forget it", declare_tune},
       Command{"devices", "List the Vulkan devices and what they can do", declare_devices},
       Command{"doctor", "Say how much memory models can have here, and what would give them more",
               declare_doctor},

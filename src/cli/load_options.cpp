@@ -29,6 +29,14 @@ void declare_load_options(CLI::App& app, LoadOptions& options) {
          "How decoding multiplies quantised weights: with activations in 8 bits (int8), in f32, or int8 "
          "where the device has instructions for it (auto, the default)")
       ->check(CLI::IsMember({"auto", "f32", "int8"}));
+  static const std::map<std::string, Tuning> kTunings = {
+      {"auto", Tuning::kAuto}, {"again", Tuning::kAgain}, {"off", Tuning::kOff}};
+  app.add_option_function<std::string>(
+         "--tune", [&options](const std::string& text) { options.tuning = kTunings.at(text); },
+         "Whether to find out how decoding runs fastest on a GPU: what is not remembered (auto, the "
+         "default), "
+         "again, or not (off)")
+      ->check(CLI::IsMember({"auto", "again", "off"}));
   app.add_option_function<std::string>(
       "--ring", [&options](const std::string& text) { options.ring_bytes = parse_size("--ring", text); },
       "Host memory that the file is read through, at most 1GiB (default: 256MiB)");

@@ -9,12 +9,10 @@
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
 #include "engine/bench_runner.hpp"
-#include "engine/device_topology.hpp"
 #include "engine/engine.hpp"
 #include "engine/kv_reads.hpp"
+#include "engine/synthetic_engine.hpp"
 #include "gguf/file.hpp"
-#include "model/synthetic.hpp"
-#include "plan/plan.hpp"
 #include "quant/format.hpp"
 
 namespace caldera::engine {
@@ -98,17 +96,6 @@ BenchOptions settled(BenchOptions options) {
   return options;
 }
 
-/// Errors: kMemory, in the planner's words, when a model does not fit the chosen device.
-void demand_fit(const plan::ModelShape& shape, const LoadOptions& load) {
-  const plan::Topology topology = device_topology(load.device);
-  plan::Options options;
-  options.use = {.context = load.context, .sequences = load.sequences, .prefill_rows = load.prefill_rows};
-  options.memory_limit = load.memory_limit;
-  if (!plan::make_plan(shape, topology, options).fits) {
-    throw Error(ErrorKind::kMemory, plan::why_not(shape, topology, options));
-  }
-}
-
 std::optional<double> measured_bandwidth(const BenchOptions& options, plan::Reach reach) {
   if (options.progress && !options.progress({"measuring the read bandwidth", 0, 1})) {
     throw Error(ErrorKind::kUsage, "the bench was cancelled");
@@ -178,19 +165,8 @@ BenchReport bench(const std::filesystem::path& model, const BenchOptions& option
 
 BenchReport bench(const plan::ModelShape& shape, const BenchOptions& options) {
   const BenchOptions all = settled(options);
-  model::demand_computable(shape);
   demand_fit(shape, all.load);
-  const model::ModelSpec spec = model::spec_of(shape);
-  BenchReport report = run(all, [&] {
-    return std::make_unique<Engine>(spec, all.load, [&](vulkan::Device& device) {
-      return model::synthesize(
-          shape, device,
-          [&](uint64_t done, uint64_t total) {
-            return all.load.progress({done, total});
-          },
-          context_room(spec, all.load, device.physical()));
-    });
-  });
+  BenchReport report = run(all, [&] { return synthetic_engine(shape, all.load); });
   report.synthetic = true;
   return report;
 }

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <cstring>
 
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
+#include "engine/cache_folder.hpp"
 #include "kernels/state.hpp"
 #include "kernels/tuner.hpp"
 #include "model/plan_shape.hpp"
@@ -22,16 +22,6 @@ namespace {
 
 using vulkan::Purpose;
 using vulkan::Residency;
-
-std::filesystem::path cache_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
-    return std::filesystem::path(cache) / "caldera" / "pipelines";
-  }
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    return std::filesystem::path(home) / ".cache" / "caldera" / "pipelines";
-  }
-  return {};
-}
 
 const LoadOptions& checked(const LoadOptions& options) {
   if (options.sequences < 1 || options.sequences > kMaxSequences) {
@@ -92,6 +82,7 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
       weights_(make_weights(device_)),
       pages_(device_, model::page_bytes(spec_)) {
   report_ = weights_.report;
+  tuning_ = options.tuning;
   if (device_.memory().used_far(Purpose::kWeights) > 0) {
     try {
       far_read_ = read_bandwidth(device_, pipelines_, plan::Reach::kFar);
@@ -126,21 +117,8 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
                                     decode_batch_.address(), int8};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
-  if (int8) tune(options.sequences);
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
-}
-
-void Engine::tune(uint32_t sequences) {
-  std::vector<kernels::Product> products;
-  const model::Pass& pass = program_->step();
-  for (const std::vector<model::Operation>* part : {&pass.body, &pass.head}) {
-    for (const model::Operation& operation : *part) {
-      if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
-    }
-  }
-  const std::filesystem::path memory = kernels::product_memory_file(pipelines_);
-  kernels::tune(device_, kernels_, products, 1, memory);
-  if (sequences > 1) kernels::tune(device_, kernels_, products, std::bit_ceil(sequences), memory);
+  tune_once(1);
 }
 
 Engine::~Engine() {
@@ -171,6 +149,29 @@ MemoryUse Engine::memory() {
 StepShape Engine::decode_shape() {
   const vulkan::RecordingShape& shape = recordings_->step(decode_batch_.address(), 1, 1).shape();
   return {shape.dispatches, shape.barriers};
+}
+
+std::filesystem::path Engine::tuning_file() const {
+  return kernels::product_memory_file(pipelines_);
+}
+
+std::vector<kernels::TunedProduct> Engine::tune(uint32_t sequences, const kernels::TuneOptions& options) {
+  std::vector<kernels::Product> products;
+  const model::Pass& pass = program_->step();
+  for (const std::vector<model::Operation>* part : {&pass.body, &pass.head}) {
+    for (const model::Operation& operation : *part) {
+      if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
+    }
+  }
+  return kernels::tune(device_, kernels_, products, sequences, tuning_file(), options);
+}
+
+void Engine::tune_once(uint32_t sequences) {
+  const uint32_t vectors = std::bit_ceil(sequences);
+  if (!tunable() || tuning_ == Tuning::kOff || !tuned_.insert(vectors).second) return;
+  // Of one sequence the two seconds that starting may take; of several, what a conversation can wait.
+  const std::chrono::duration<double> budget(vectors == 1 ? 1.8 : 0.8);
+  tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain});
 }
 
 uint32_t Engine::open_slot() {
@@ -259,6 +260,7 @@ std::vector<float> Engine::logits_from(uint32_t index, uint32_t first) {
 
 void Engine::begin_decode(std::span<const uint32_t> slots) {
   device_.wait_all();
+  tune_once(static_cast<uint32_t>(slots.size()));
   kernels::BatchHead& head = decode_head();
   head.tokens = static_cast<uint32_t>(slots.size());
   head.outputs = head.tokens;

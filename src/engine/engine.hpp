@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "engine/slot.hpp"
 #include "gguf/file.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/tuner.hpp"
 #include "model/placer.hpp"
 #include "model/program.hpp"
 #include "model/spec.hpp"
@@ -56,6 +58,12 @@ class Engine {
   MemoryUse memory();
   StepShape decode_shape();
   Recordings& recordings() { return *recordings_; }  ///< for profiling
+  /// Whether decode steps have products to tune on this device.
+  bool tunable() const { return program_->int8() && kernels_.prefers_int8(); }
+  /// Tunes the products of steps of `sequences` sequences; see kernels::tune(). The device must be idle.
+  std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options);
+  /// Where what tuning finds is remembered; empty: nowhere.
+  std::filesystem::path tuning_file() const;
   /// What the validation layer had to say; empty without validation.
   const std::vector<std::string>& validation_messages() const { return instance_.validation_log().messages; }
 
@@ -92,8 +100,8 @@ class Engine {
   /// Reads tokens [slot.computed, end) as one batch, and leaves it in the read batch. Does not wait.
   void submit_read(Slot& slot, uint32_t index, uint32_t end);
   std::vector<float> download_logits(uint32_t rows);
-  /// Chooses how the products of steps of one sequence, and of so many, run on this device.
-  void tune(uint32_t sequences);
+  /// Tunes before the first step of so many sequences, unless the options say not to.
+  void tune_once(uint32_t sequences);
   /// Parts for the attention of a token of each of `sequences`, the longest of which has so many.
   uint32_t splits_for(uint32_t longest, uint32_t sequences) const;
 
@@ -107,6 +115,8 @@ class Engine {
   KvPages pages_;
   LoadReport report_;
   std::optional<double> far_read_;  ///< GB/s at which weights across the bus are read, where there are any
+  Tuning tuning_ = Tuning::kAuto;
+  std::set<uint32_t> tuned_;  ///< numbers of vectors
   uint32_t context_ = 0;
   uint32_t read_tokens_ = 0;  ///< most tokens of a read batch
   vulkan::Allocation read_batch_;

@@ -30,11 +30,9 @@ ProductTimer::ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<c
   std::memset(batch_.host(), 0, batch_.bytes());
   auto& head = *reinterpret_cast<BatchHead*>(batch_.host());
   head.tokens = head.outputs = head.running = key_.vectors;
-  const uint64_t int8_bytes = key_.vectors * plan::int8_vector_bytes(key_.columns);
-  x_ = scratch(std::max(int8_bytes, key_.columns * sizeof(float)), vulkan::Residency::kDevice);
-  const uint64_t out_bytes = uint64_t{key_.vectors} * key_.rows * sizeof(float);
-  out_ = scratch(std::max(out_bytes, key_.vectors * plan::int8_vector_bytes(key_.rows)),
-                 vulkan::Residency::kDevice);
+  x_ = scratch(key_.vectors * plan::int8_vector_bytes(key_.columns), vulkan::Residency::kDevice);
+  out_ = scratch(uint64_t{key_.vectors} * key_.rows * sizeof(float), vulkan::Residency::kDevice);
+  out_int8_ = scratch(key_.vectors * plan::int8_vector_bytes(key_.rows), vulkan::Residency::kDevice);
   // Codes, and floats up to 0.75: sums stay finite, and arithmetic on zeros would take less power than it
   // will.
   std::vector<std::byte> numbers(std::max(x_.bytes(), out_.bytes()));
@@ -47,7 +45,7 @@ ProductTimer::ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<c
     bytes_ += weight_bytes(*product.weights);
     product.x = {x_.address(), x_.bytes()};
     product.out = {out_.address(), out_.bytes()};
-    if (product.out_int8.bytes > 0) product.out_int8 = product.out;
+    if (product.out_int8.bytes > 0) product.out_int8 = {out_int8_.address(), out_int8_.bytes()};
     product.out_stride = key_.rows;
     product.first_output = 0;
     product.beside = false;

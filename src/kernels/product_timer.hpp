@@ -39,6 +39,7 @@ class ProductTimer {
   vulkan::Allocation batch_;
   vulkan::Allocation x_;
   vulkan::Allocation out_;
+  vulkan::Allocation out_int8_;
 };
 
 }  // namespace caldera::kernels

@@ -22,10 +22,10 @@ const WorkgroupLimits kLimits{32, 1024};
 std::vector<ProductKey> keys() {
   std::vector<ProductKey> keys;
   for (const uint32_t vectors : {1U, 2U, 4U, 8U}) {
-    for (const bool makes_vectors : {false, true}) {
-      keys.push_back({Format::kQ4_K, 4096, 2048, vectors, false, makes_vectors});
-      if (vectors == 1) keys.push_back({Format::kIQ1_S, 4096, 2048, 1, true, makes_vectors});
-    }
+    keys.push_back({Format::kQ4_K, 4096, 2048, vectors, 0, false});
+    keys.push_back({Format::kQ4_K, 4096, 2048, vectors, 0, true});
+    keys.push_back({Format::kIQ1_S, 4096, 2048, vectors, 32, false});
+    keys.push_back({Format::kIQ1_S, 4096, 2048, vectors, 64, true});
   }
   return keys;
 }
@@ -37,12 +37,15 @@ TEST(ProductCandidatesTest, AreAFewAndPossible) {
       const std::set<ProductChoice> different(all.begin(), all.end());
       EXPECT_EQ(different.size(), all.size());
       EXPECT_GE(all.size(), 2U);
-      EXPECT_LE(all.size(), 150U);
+      EXPECT_LE(all.size(), 200U);
       for (const ProductChoice& choice : all) {
         EXPECT_LE(choice.subgroups * limits.subgroup, limits.max_threads);
         EXPECT_LE(choice.rows * key.vectors, 32U);
-        if (key.makes_vectors) {
-          EXPECT_EQ(choice.rows * choice.passes * choice.subgroups, 64U);
+        if (key.pairs) {
+          EXPECT_EQ(choice.rows % 2, 0U);
+        }
+        if (key.group_rows > 0) {
+          EXPECT_EQ(choice.rows * choice.passes * choice.subgroups, key.group_rows);
         }
       }
     }
@@ -59,7 +62,7 @@ TEST(ProductCandidatesTest, NeighboursDifferInOneValueAndReachAll) {
       next.pop_back();
       for (const ProductChoice& to : neighbours(from, key, kLimits)) {
         const int changed = (to.subgroups != from.subgroups) + (to.rows != from.rows) +
-                            (to.unroll != from.unroll) + (!key.makes_vectors && to.passes != from.passes);
+                            (to.unroll != from.unroll) + (key.group_rows == 0 && to.passes != from.passes);
         EXPECT_EQ(changed, 1);
         if (reached.insert(to).second) next.push_back(to);
       }
@@ -69,7 +72,7 @@ TEST(ProductCandidatesTest, NeighboursDifferInOneValueAndReachAll) {
 }
 
 TEST(ProductCandidatesTest, RefusesWhatNoKernelCanBe) {
-  const ProductKey key{Format::kQ8_0, 64, 64, 8, false, false};
+  const ProductKey key{Format::kQ8_0, 64, 64, 8, 0, false};
   EXPECT_TRUE(possible({4, 4, 2, 1}, key, kLimits));
   EXPECT_FALSE(possible({4, 8, 1, 1}, key, kLimits));  // 64 sums
   EXPECT_FALSE(possible({64, 1, 1, 1}, key, kLimits));
@@ -102,8 +105,8 @@ class ProductMemoryTest : public ::testing::Test {
   std::filesystem::path file_ = folder_.path() / "cache" / "device.products.json";
   ProductMemoryOwner owner_{"A device", "A driver 1.2", "0123", kLimits};
   RememberedChoices choices_{
-      {{Format::kQ4_K, 4096, 2048, 1, true, false}, {{8, 2, 2, 1}, 12.5}},
-      {{Format::kIQ1_S, 28672, 4096, 8, false, true}, {{8, 4, 1, 2}, 99.25}},
+      {{Format::kQ4_K, 4096, 2048, 1, 0, true}, {{8, 2, 2, 1}, 12.5}},
+      {{Format::kIQ1_S, 28672, 4096, 8, 64, true}, {{8, 4, 1, 2}, 99.25}},
   };
 };
 
@@ -150,7 +153,7 @@ TEST_F(ProductMemoryTest, IgnoresDamagedFiles) {
                                                          {"4096", "4096000000000"},
                                                          {"4096", "40.96"},
                                                          {"\"subgroups\": 8", "\"subgroups\": 3"},
-                                                         {"\"norm\": true", "\"norm\": 1"},
+                                                         {"\"pairs\": true", "\"pairs\": 1"},
                                                          {"\"unroll\"", "\"enroll\""},
                                                          {"\"products\": [", "\"products\": [7, "},
                                                          {"\"passes\": 1", "\"passes\": 4294967295"}};

@@ -15,8 +15,6 @@ using quant::Format;
 class TunerTest : public ::testing::Test {
  protected:
   TunerTest() {
-    std::vector<float> ones(kColumns, 1.0F);
-    norm_.set(ones);
     options_.any_device = true;  // tests run on Mesa's software device
     options_.bytes = 1;          // one product a candidate
     options_.budget = std::chrono::seconds(3);
@@ -26,8 +24,7 @@ class TunerTest : public ::testing::Test {
   std::vector<Product> products() {
     std::vector<Product> products;
     for (const TestMatrix* matrix : {&first_, &second_}) {
-      Product product{&matrix->get(), {}, {}, kRows, 0, 0, Epilogue::kStore, Count::kTokens, Input::kNorm};
-      product.norm = norm_.address();
+      Product product{&matrix->get(), {}, {}, kRows, 0, 0, Epilogue::kStore, Count::kTokens, Input::kNormed};
       product.epsilon = 1e-5F;
       products.push_back(product);
     }
@@ -47,7 +44,6 @@ class TunerTest : public ::testing::Test {
   TestMatrix first_{Format::kQ8_0, kRows, kColumns, 1};
   TestMatrix second_{Format::kQ8_0, kRows, kColumns, 2};
   TestMatrix third_{Format::kQ4_0, kRows, kColumns, 3};
-  DeviceArray<float> norm_{kColumns};
   gguf::TemporaryFolder folder_;
   std::filesystem::path file_ = folder_.path() / "device.products.json";
   TuneOptions options_;
@@ -58,8 +54,8 @@ TEST_F(TunerTest, ChoosesAndRemembers) {
   const std::vector<TunedProduct> results = tuned(kernels);
   ASSERT_EQ(results.size(), 2U);
   EXPECT_EQ(results[0].products, 2U);  // the key that reads most comes first
-  EXPECT_TRUE(results[0].key.norm);
-  EXPECT_TRUE(results[1].key.makes_vectors);
+  EXPECT_FALSE(results[0].key.pairs);
+  EXPECT_TRUE(results[1].key.pairs);
   size_t known = 0;
   for (const TunedProduct& result : results) {
     EXPECT_TRUE(possible(result.choice, result.key, kernels.workgroup_limits()));

@@ -1,0 +1,158 @@
+// caldera tune [MODEL | --synthetic SHAPE:FORMAT] [--forget]
+#include "engine/tune.hpp"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "caldera/error.hpp"
+#include "cli/command.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/load_options.hpp"
+#include "cli/output.hpp"
+#include "cli/progress_bar.hpp"
+#include "cli/table.hpp"
+#include "plan/families.hpp"
+#include "quant/format.hpp"
+
+namespace caldera::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using kernels::TunedProduct;
+
+constexpr double kMostSeconds = 600;
+
+struct Options {
+  std::string model;
+  std::string synthetic;
+  bool forget = false;
+  bool json = false;
+  bool quiet = false;
+  engine::TuneRequest request;
+};
+
+std::string name_of(const kernels::ProductKey& key) {
+  return fmt::format("{} {}x{}{}, {} vector{}", quant::info(key.format).name, key.rows, key.columns,
+                     key.pairs ? ", gate and up" : "", key.vectors, key.vectors == 1 ? "" : "s");
+}
+
+std::string microseconds(double seconds) {
+  return seconds > 0 ? fmt::format("{:.1f}", seconds * 1e6) : "-";
+}
+
+std::string table_of(const engine::TuneReport& report) {
+  Table table{{"product", "in a step", "tried", "us before", "us now", "GB/s", "subgroups", "rows", "unroll",
+               "passes"},
+              {}};
+  for (const TunedProduct& product : report.products) {
+    const kernels::ProductChoice& choice = product.choice;
+    const double speed = product.seconds > 0 ? static_cast<double>(product.bytes) / product.seconds / 1e9 : 0;
+    table.rows.push_back({name_of(product.key), fmt::format("{}", product.products),
+                          fmt::format("{}", product.tried), microseconds(product.usual_seconds),
+                          microseconds(product.seconds), speed > 0 ? fmt::format("{:.0f}", speed) : "-",
+                          fmt::format("{}", choice.subgroups), fmt::format("{}", choice.rows),
+                          fmt::format("{}", choice.unroll), fmt::format("{}", choice.passes)});
+  }
+  return aligned(table);
+}
+
+Json to_json(const TunedProduct& product) {
+  const auto& [key, choice, products, bytes, tried, remembered, seconds, usual_seconds] = product;
+  return {{"format", quant::info(key.format).name},
+          {"rows", key.rows},
+          {"columns", key.columns},
+          {"vectors", key.vectors},
+          {"group_rows", key.group_rows},
+          {"pairs", key.pairs},
+          {"in_a_step", products},
+          {"bytes", bytes},
+          {"tried", tried},
+          {"usual_microseconds", usual_seconds * 1e6},
+          {"microseconds", seconds * 1e6},
+          {"choice",
+           {{"subgroups", choice.subgroups},
+            {"rows", choice.rows},
+            {"unroll", choice.unroll},
+            {"passes", choice.passes}}}};
+}
+
+int forget(const Options& options) {
+  if (!options.model.empty() || !options.synthetic.empty()) {
+    throw Error(ErrorKind::kUsage, "--forget is for a device and all its models: name none");
+  }
+  const auto file = engine::forget_tuning(options.request.load.device);
+  if (options.json) {
+    write_json({{"forgot", file ? Json(file->string()) : Json()}});
+  } else if (file) {
+    write_out(fmt::format("deleted {}\n", escape(file->string())));
+  } else {
+    write_out("nothing is remembered for this device\n");
+  }
+  return 0;
+}
+
+engine::TuneReport tune(Options& options) {
+  ProgressBar bar("load", !options.quiet);
+  options.request.load.progress = [&](const LoadProgress& progress) {
+    bar.update(progress.bytes_done, progress.bytes_total, "placing weights");
+    return !interrupt::pending();
+  };
+  try {
+    if (!options.model.empty()) return engine::tune(std::filesystem::path(options.model), options.request);
+    return engine::tune(plan::shape_named(options.synthetic), options.request);
+  } catch (const Error&) {
+    if (interrupt::pending()) throw Interrupted();
+    throw;
+  }
+}
+
+int run(Options& options) {
+  if (options.forget) return forget(options);
+  if (options.model.empty() == options.synthetic.empty()) {
+    throw Error(ErrorKind::kUsage, "name one model to tune for: a GGUF file, or --synthetic SHAPE:FORMAT");
+  }
+  const engine::TuneReport report = tune(options);
+  if (options.json) {
+    Json products = Json::array();
+    for (const TunedProduct& product : report.products) products.push_back(to_json(product));
+    write_json({{"device", report.device.name},
+                {"driver", report.device.driver},
+                {"tunable", report.tunable},
+                {"seconds", report.seconds},
+                {"file", report.file.empty() ? Json() : Json(report.file.string())},
+                {"products", std::move(products)}});
+    return 0;
+  }
+  say("device: {} ({})", escape(report.device.name), escape(report.device.driver));
+  if (!report.tunable) {
+    write_out("there is nothing to tune: decoding with 8-bit activations does not suit this device\n");
+    return 0;
+  }
+  write_out(table_of(report));
+  say("tuned in {:.1f} s, {}", report.seconds,
+      report.file.empty() ? "and remembered nowhere: there is no cache folder"
+                          : "remembered in " + escape(report.file.string()));
+  return 0;
+}
+
+}  // namespace
+
+void declare_tune(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)");
+  app.add_option("--synthetic", options->synthetic,
+                 "Random weights of a known shape instead of a file: llama-3.1-8b:q4_k_m");
+  app.add_option("-s,--sequences", options->request.sequences,
+                 "Sequences decoded together, separated by commas: 1,8 (default: 1)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 8));
+  app.add_option("--seconds", options->request.seconds, "Most time to spend for each of them (default: 10)")
+      ->check(CLI::Range(0.0, kMostSeconds));
+  app.add_flag("--forget", options->forget, "Delete what is remembered for the device");
+  declare_load_options(app, options->request.load);
+  app.add_flag("--json", options->json, "Print JSON");
+  app.add_flag("-q,--quiet", options->quiet, "Show no progress");
+  app.callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace caldera::cli
