@@ -170,6 +170,9 @@ struct Sample {
   uint64_t decode_batch;
   uint64_t slots;
   uint32_t vocabulary;
+  /// plan::sampler_bytes(), of which the first plan::kSamplerCounterBytes are zero before and after.
+  Range scratch;
+  uint32_t threads = 0;  ///< of a workgroup: a power of two, 32 to the device's limit; 0: as suits the device
 };
 
 /// Parts that attention of one token may be split into.

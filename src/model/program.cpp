@@ -79,13 +79,16 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   act.attended_int8 = scratch(device, bytes.attended_int8, "attention's output of steps");
   act.hidden_int8 = scratch(device, bytes.hidden_int8, "the feed-forward layer of steps");
   act.counters = scratch(device, bytes.counters, "attention's counters");
-  const std::vector<std::byte> zeros(bytes.counters);
-  device.upload(memory_.back(), 0, zeros);
+  const size_t counters = memory_.size() - 1;
+  const vulkan::Range sampler = scratch(device, bytes.sampler, "the sampler");
 
   const std::vector<float> table = rope_table(spec.rope, weights.rope_factors, limits.context);
   memory_.push_back(device.memory().allocate(table.size() * sizeof(float), vulkan::Residency::kDevice,
                                              vulkan::Purpose::kActivations, "the rope table"));
   device.upload(memory_.back(), 0, std::as_bytes(std::span(table)));
+  const std::vector<std::byte> zeros(std::max(bytes.counters, plan::kSamplerCounterBytes));
+  device.upload(memory_[counters], 0, std::span(zeros).first(bytes.counters));
+  device.upload(memory_[counters + 1], 0, std::span(zeros).first(plan::kSamplerCounterBytes));
   // Before anything else can be refused, which would free what the device still copies to.
   device.end_uploads();
   act.rope_table = memory_.back().address();
@@ -101,7 +104,8 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
     step_ = step_pass(spec, weights, act);
     int8_head_ = output_head(spec, weights, act, true);
   }
-  sampling_.emplace_back(kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary});
+  sampling_.emplace_back(
+      kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary, sampler});
 }
 
 }  // namespace caldera::model

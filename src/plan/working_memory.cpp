@@ -52,6 +52,7 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
   bytes.rope_table = (kRopeFineRows + uint64_t{limits.context} / kRopeFineRows + 1) * rotated * kFloat;
   bytes.logits = uint64_t{limits.outputs} * shape.vocabulary * kFloat;
   bytes.outputs = uint64_t{limits.outputs} * shape.width * kFloat;
+  bytes.sampler = sampler_bytes(limits.decode_tokens, shape.vocabulary);
   const auto vectors = [&](uint64_t columns) { return limits.decode_tokens * int8_vector_bytes(columns); };
   bytes.normed_int8 = vectors(shape.width);
   bytes.attended_int8 =

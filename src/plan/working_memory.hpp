@@ -32,6 +32,16 @@ constexpr uint64_t int8_vector_bytes(uint64_t columns) {
   return 8 * plane + 16 * units;
 }
 
+/// What the sampler notes of the slices that it cuts a vocabulary into, after a counter for each output
+/// (src/kernels/glsl/sample_state.glsl).
+inline constexpr uint64_t kSamplerCounterBytes = 1024;
+inline constexpr uint32_t kSamplerSliceTokens = 2048;
+inline constexpr uint64_t kSamplerSliceBytes = 16 + 8 * 1024 + uint64_t{4} * kSamplerSliceTokens;
+constexpr uint64_t sampler_bytes(uint64_t outputs, uint64_t vocabulary) {
+  const uint64_t slices = (vocabulary + kSamplerSliceTokens - 1) / kSamplerSliceTokens;
+  return kSamplerCounterBytes + outputs * slices * kSamplerSliceBytes;
+}
+
 /// Bytes of each buffer of a program; all but the rope table and the logits are overwritten layer by layer.
 struct ProgramBytes {
   uint64_t x = 0;         ///< the residual stream
@@ -50,6 +60,7 @@ struct ProgramBytes {
   uint64_t attended_int8 = 0;
   uint64_t hidden_int8 = 0;
   uint64_t counters = 0;
+  uint64_t sampler = 0;  ///< its summaries of the logits
 };
 
 /// `gate_apart`: gate and up of some layer are not one matrix.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/kernel_test.hpp"
+#include "kernels/sample_reference.hpp"
 #include "kernels/test_sampler.hpp"
 
 namespace caldera::kernels {
@@ -65,12 +66,7 @@ TEST(SampleStateTest, PenaltiesFollowTheirFormulas) {
     sampler.set_logits(logits);
     sampler.set_counts(counts);
     const uint32_t drawn = sampler.draw(0)[0];
-    std::vector<float> expected = logits;
-    for (size_t i = 0; i < expected.size(); ++i) {
-      if (counts[i] == 0) continue;
-      expected[i] = expected[i] > 0 ? expected[i] / c.repeat : expected[i] * c.repeat;
-      expected[i] -= c.presence + static_cast<float>(counts[i]) * c.frequency;
-    }
+    const std::vector<float> expected = penalised(logits, counts, sequence);
     const std::vector<float> got = sampler.logits();
     for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], 1e-6) << i;
     EXPECT_EQ(drawn, std::max_element(expected.begin(), expected.end()) - expected.begin());

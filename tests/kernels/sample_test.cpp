@@ -2,112 +2,32 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "kernels/kernel_test.hpp"
+#include "kernels/sample_reference.hpp"
 #include "kernels/test_sampler.hpp"
 
 namespace caldera::kernels {
 namespace {
 
-/// The probabilities that temperature, top-k, top-p and min-p leave, in this order, as session.hpp documents
-/// them.
-std::vector<double> distribution(const std::vector<float>& logits, const Sequence& s) {
-  std::vector<uint32_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0U);
-  // Of equal logits the lower id comes first, for top-k.
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return logits[a] > logits[b]; });
-  if (s.top_k > 0) order.resize(std::min<size_t>(order.size(), std::min(s.top_k, kMaxTopK)));
-  const double maximum = double{logits[order[0]]};
-  const auto mass = [&](uint32_t id) {
-    return std::exp((double{logits[id]} - maximum) / double{s.temperature});
-  };
-  double total = 0;
-  for (const uint32_t id : order) total += mass(id);
-  // Top-p keeps the largest until their mass reaches its share, and whatever equals the last of them.
-  size_t kept = 0;
-  for (double sum = 0; kept < order.size(); ++kept) {
-    if (kept > 0 && sum >= double{s.top_p} * total && logits[order[kept]] < logits[order[kept - 1]]) break;
-    sum += mass(order[kept]);
-  }
-  order.resize(kept);
-  std::vector<double> result(logits.size());
-  double sum = 0;
-  for (const uint32_t id : order) {
-    if (mass(id) < double{s.min_p}) continue;
-    result[id] = mass(id);
-    sum += mass(id);
-  }
-  for (double& p : result) p /= sum;
-  return result;
-}
-
-/// Demands that `drawn` could be so many draws from `expected`.
-void expect_drawn_from(const std::vector<double>& expected, const std::vector<uint32_t>& drawn) {
-  std::vector<double> seen(expected.size());
-  for (const uint32_t token : drawn) {
-    ASSERT_LT(token, expected.size());
-    ASSERT_GT(expected[token], 0) << "token " << token << " was cut off";
-    ++seen[token];
-  }
-  // Bins of at least five expected draws, rarer tokens pooled.
-  double chi_square = 0;
-  double pooled = 0;
-  double pooled_seen = 0;
-  int bins = 0;
-  const auto add = [&](double mean, double count) {
-    chi_square += (count - mean) * (count - mean) / mean;
-    ++bins;
-  };
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double mean = expected[i] * static_cast<double>(drawn.size());
-    if (mean >= 5) {
-      add(mean, seen[i]);
-    } else {
-      pooled += mean;
-      pooled_seen += seen[i];
-    }
-  }
-  if (pooled >= 5) {
-    add(pooled, pooled_seen);
-  } else {
-    EXPECT_LE(pooled_seen, pooled + 15);
-  }
-  if (bins < 2) return;
-  // The quantile of one in 30000 (four standard deviations), by Wilson and Hilferty's approximation.
-  const double freedom = bins - 1;
-  const double spread = 2 / (9 * freedom);
-  EXPECT_LT(chi_square, freedom * std::pow(1 - spread + 4 * std::sqrt(spread), 3)) << bins << " bins";
-}
-
-/// Logits of a vocabulary as a model's: a few likely tokens and a long tail.
-std::vector<float> model_logits(uint32_t vocabulary) {
-  std::vector<float> logits = test::uniforms(vocabulary, vocabulary, -4, 4);
-  for (uint32_t i = 0; i < vocabulary; i += 37) logits[i] += 3;
-  return logits;
-}
-
 constexpr uint32_t kSequences = 250;
+constexpr uint32_t kPositions = 16;
 
-/// Draws 4000 times, with 250 seeds at 16 positions each.
+/// Draws 4000 times, with 250 seeds at 16 positions each; (seeds, positions).
 std::vector<uint32_t> draw_many(const std::vector<float>& logits, const Sequence& sequence) {
   TestSampler sampler(static_cast<uint32_t>(logits.size()), kSequences, sequence);
   sampler.set_all_logits(logits);
-  std::vector<uint32_t> drawn;
-  for (uint32_t position = 0; position < 16; ++position) {
-    const std::vector<uint32_t> tokens = sampler.draw(position * 100);
-    drawn.insert(drawn.end(), tokens.begin(), tokens.end());
-  }
-  return drawn;
+  return sampler.draw_series(100, kPositions);
 }
 
 void check_distribution(const std::vector<float>& logits, const Sequence& sequence) {
   expect_drawn_from(distribution(logits, sequence), draw_many(logits, sequence));
 }
 
-uint32_t greedy(const std::vector<float>& logits) {
+uint32_t greedy(const std::vector<float>& logits, uint32_t threads = 0) {
   TestSampler sampler(static_cast<uint32_t>(logits.size()), 1, plain(0));
+  sampler.set_threads(threads);
   sampler.set_all_logits(logits);
   return sampler.draw(5)[0];
 }
@@ -127,6 +47,18 @@ TEST(SampleGreedyTest, TakesTheLowestIdOfEquals) {
     EXPECT_EQ(greedy(logits), equals[0]);
   }
   EXPECT_EQ(greedy(std::vector<float>(1000, 0)), 0U);
+}
+
+TEST(SampleGreedyTest, TakesTheLowestIdOfEqualsInDifferentSlices) {
+  constexpr uint32_t kVocabulary = 128257;
+  for (const std::vector<uint32_t>& equals :
+       {std::vector<uint32_t>{2047, 2048}, {2048, 4096, 128256}, {5000, 70000}, {128255, 128256}, {128256}}) {
+    std::vector<float> logits = test::uniforms(kVocabulary, 3, -5, 5);
+    for (const uint32_t id : equals) logits[id] = 6;
+    EXPECT_EQ(greedy(logits), equals[0]);
+    EXPECT_EQ(greedy(logits, kGpuThreads), equals[0]);
+  }
+  EXPECT_EQ(greedy(std::vector<float>(kVocabulary, -2)), 0U);
 }
 
 TEST(SampleGreedyTest, PassesOverWhatIsNoNumber) {
@@ -265,12 +197,19 @@ TEST(SampleDrawTest, SameSeedSameDraws) {
   other.seed_high = 1;
   EXPECT_NE(first, draw_many(logits, other));
   // Neither positions nor seeds repeat each other.
-  std::set<std::vector<uint32_t>> rows;
-  for (size_t i = 0; i < first.size(); i += kSequences) {
-    rows.emplace(first.begin() + static_cast<int64_t>(i),
-                 first.begin() + static_cast<int64_t>(i + kSequences));
+  std::set<std::vector<uint32_t>> of_seeds;
+  std::set<std::vector<uint32_t>> of_positions;
+  for (uint32_t s = 0; s < kSequences; ++s) {
+    const auto begin = first.begin() + int64_t{s} * kPositions;
+    of_seeds.emplace(begin, begin + kPositions);
   }
-  EXPECT_EQ(rows.size(), first.size() / kSequences);
+  for (uint32_t p = 0; p < kPositions; ++p) {
+    std::vector<uint32_t> row;
+    for (uint32_t s = 0; s < kSequences; ++s) row.push_back(first[size_t{s} * kPositions + p]);
+    of_positions.insert(row);
+  }
+  EXPECT_EQ(of_seeds.size(), kSequences);
+  EXPECT_EQ(of_positions.size(), kPositions);
 }
 
 TEST(SampleDrawTest, PenaltiesComeFirst) {
@@ -293,15 +232,10 @@ TEST(SampleDrawTest, PenaltiesComeFirst) {
     const std::vector<uint32_t> tokens = sampler.draw(position);
     drawn.insert(drawn.end(), tokens.begin(), tokens.end());
   }
-  std::vector<float> penalised = logits;
-  for (uint32_t i = 0; i < 200; i += 3) {
-    float& logit = penalised[i];
-    logit = logit > 0 ? logit / 1.3F : logit * 1.3F;
-    logit -= 0.4F + static_cast<float>(counts[i]) * 0.2F;
-  }
+  const std::vector<float> expected = penalised(logits, counts, sequence);
   const std::vector<float> changed = sampler.logits();
-  for (uint32_t i = 0; i < 200; ++i) EXPECT_NEAR(changed[i], penalised[i], 1e-5) << i;
-  expect_drawn_from(distribution(penalised, sequence), drawn);
+  for (uint32_t i = 0; i < 200; ++i) EXPECT_NEAR(changed[i], expected[i], 1e-5) << i;
+  expect_drawn_from(distribution(expected, sequence), drawn);
 }
 
 }  // namespace
