@@ -5,10 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "caldera/error.hpp"
@@ -139,17 +141,30 @@ struct Result {
 void print(std::vector<Result> results, const kernels::ProductChoice& usual, uint64_t bytes, double limit,
            size_t top) {
   std::ranges::sort(results, {}, &Result::seconds);
-  fmt::print("  {:>9} {:>5} {:>7} {:>7} {:>10} {:>8} {:>7}\n", "subgroups", "rows", "unroll", "passes", "us",
-             "GB/s", "share");
+  fmt::print("  {:>9} {:>5} {:>7} {:>7} {:>6} {:>10} {:>8} {:>7}\n", "subgroups", "rows", "unroll", "passes",
+             "ahead", "us", "GB/s", "share");
   for (size_t i = 0; i < results.size(); ++i) {
     const auto& [choice, seconds] = results[i];
     if (top > 0 && i >= top && choice != usual) continue;
     const double speed = static_cast<double>(bytes) / seconds;
-    fmt::print("  {:>9} {:>5} {:>7} {:>7} {:>10.2f} {:>8.1f} {:>6.1f}%{}\n", choice.subgroups, choice.rows,
-               choice.unroll, choice.passes, seconds * 1e6, speed / 1e9, 100 * speed / limit,
-               choice == usual ? "  the usual choice" : "");
+    fmt::print("  {:>9} {:>5} {:>7} {:>7} {:>6} {:>10.2f} {:>8.1f} {:>6.1f}%{}\n", choice.subgroups,
+               choice.rows, choice.unroll, choice.passes, choice.ahead, seconds * 1e6, speed / 1e9,
+               100 * speed / limit, choice == usual ? "  the usual choice" : "");
   }
   std::fflush(stdout);
+}
+
+/// Makes all pipelines before anything is timed: a device that waits for a compiler lowers its clocks.
+void compile(kernels::Kernels& kernels, const kernels::Product& product, uint32_t vectors,
+             const std::vector<kernels::ProductChoice>& choices) {
+  std::atomic<size_t> next = 0;
+  std::vector<std::jthread> threads;
+  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1U, 16U); ++i) {
+    threads.emplace_back([&] {
+      for (size_t at = next++; at < choices.size(); at = next++)
+        kernels.prepare(product, vectors, choices[at]);
+    });
+  }
 }
 
 void measure(const Options& options) {
@@ -173,7 +188,12 @@ void measure(const Options& options) {
         kernels::ProductTimer timer(device, kernels, weights.products(options), vectors);
         const kernels::ProductChoice usual = kernels.choice(timer.key());
         std::vector<Result> results;
-        for (const kernels::ProductChoice& choice : kernels::candidates(timer.key(), limits)) {
+        const std::vector<kernels::ProductChoice> choices = kernels::candidates(timer.key(), limits);
+        compile(kernels, timer.products().front(), vectors, choices);
+        // A device that was idle takes a while to reach its clocks.
+        const auto warm = std::chrono::steady_clock::now() + std::chrono::milliseconds(400);
+        while (std::chrono::steady_clock::now() < warm) timer.seconds(usual, 1);
+        for (const kernels::ProductChoice& choice : choices) {
           results.push_back(
               {choice, timer.seconds(choice, options.runs) / static_cast<double>(timer.products().size())});
         }

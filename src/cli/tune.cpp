@@ -42,7 +42,7 @@ std::string microseconds(double seconds) {
 
 std::string table_of(const engine::TuneReport& report) {
   Table table{{"product", "in a step", "tried", "us before", "us now", "GB/s", "subgroups", "rows", "unroll",
-               "passes"},
+               "passes", "ahead"},
               {}};
   for (const TunedProduct& product : report.products) {
     const kernels::ProductChoice& choice = product.choice;
@@ -51,7 +51,8 @@ std::string table_of(const engine::TuneReport& report) {
                           fmt::format("{}", product.tried), microseconds(product.usual_seconds),
                           microseconds(product.seconds), speed > 0 ? fmt::format("{:.0f}", speed) : "-",
                           fmt::format("{}", choice.subgroups), fmt::format("{}", choice.rows),
-                          fmt::format("{}", choice.unroll), fmt::format("{}", choice.passes)});
+                          fmt::format("{}", choice.unroll), fmt::format("{}", choice.passes),
+                          fmt::format("{}", choice.ahead)});
   }
   return aligned(table);
 }
@@ -73,7 +74,8 @@ Json to_json(const TunedProduct& product) {
            {{"subgroups", choice.subgroups},
             {"rows", choice.rows},
             {"unroll", choice.unroll},
-            {"passes", choice.passes}}}};
+            {"passes", choice.passes},
+            {"ahead", choice.ahead}}}};
 }
 
 int forget(const Options& options) {

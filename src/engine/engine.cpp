@@ -117,6 +117,10 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeig
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
                                     decode_batch_.address(), int8};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
+  const model::LayerSpec& layer = spec_.layers[0];
+  const kernels::AttentionShape attention{
+      .heads = layer.heads, .kv_heads = layer.kv_heads, .head = layer.head};
+  attention_groups_ = int8 ? kernels_.decode_attention_groups(attention) : layer.kv_heads;
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
   tune_once(1);
 }
@@ -292,7 +296,7 @@ uint64_t Engine::submit_step(uint32_t longest) {
 }
 
 uint32_t Engine::splits_for(uint32_t longest, uint32_t sequences) const {
-  return kernels_.splits_for(longest, sequences * spec_.layers[0].kv_heads);
+  return kernels_.splits_for(longest, sequences * attention_groups_);
 }
 
 uint32_t Engine::steps_ahead() const {

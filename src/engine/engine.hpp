@@ -118,6 +118,8 @@ class Engine {
   Tuning tuning_ = Tuning::kAuto;
   std::set<uint32_t> tuned_;  ///< numbers of vectors
   uint32_t context_ = 0;
+  uint32_t attention_groups_ =
+      0;                      ///< workgroups of a step's attention, for a sequence and a part of its keys
   uint32_t read_tokens_ = 0;  ///< most tokens of a read batch
   vulkan::Allocation read_batch_;
   vulkan::Allocation decode_batch_;

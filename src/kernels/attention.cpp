@@ -25,11 +25,11 @@ uint32_t lanes_of_key(uint32_t head, uint32_t subgroup) {
 uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
   if (software_) return 1;
   // Merging costs two microseconds, in which a workgroup reads some hundreds of keys. Once there is merging,
-  // its cost hardly depends on the number of parts, so they fill the device: about one workgroup for each of
-  // the multiprocessors of a large one. A part of fewer than 128 keys leaves subgroups idle.
+  // its cost hardly depends on the number of parts, so they fill the device: about four workgroups for each
+  // of the multiprocessors of a large one. A part of fewer than 128 keys leaves subgroups idle.
   constexpr uint32_t kAlone = 512;
   constexpr uint32_t kLeast = 128;
-  constexpr uint32_t kWorkgroups = 132;
+  constexpr uint32_t kWorkgroups = 528;
   uint32_t splits = 1;
   if (tokens <= kAlone) return splits;
   // 1, 2, 3, 4, 6, 8, 12, ...: few, because each is a recording of its own.
@@ -44,13 +44,15 @@ DecodeAttentionSizes Kernels::decode_attention_sizes(const AttentionShape& shape
   if (decode_attention_) return *decode_attention_;
   const uint32_t lanes = lanes_of_key(shape.head, subgroup_);
   const uint32_t slices = divide_up(divide_up(shape.head, kPiece), lanes);
-  // A lane holds queries, sums and scores of all heads in registers: 8 heads of one piece fill them. What
-  // does not fit is shared out evenly.
+  // The kernel is unrolled over heads and loads, and runs through most of its code once: on an H200 fetching
+  // the code of four heads and eight loads takes twice as long as all the rest at a short context. So a
+  // workgroup has two heads, and those that share keys run side by side and find them in the cache. A
+  // software device has no latency to hide, and computes what it has loaded for as many heads as registers
+  // hold.
   const uint32_t sharing = shape.heads / shape.kv_heads;
-  const uint32_t chunks = divide_up(sharing, std::max(8 / slices, 1U));
+  const uint32_t chunks = divide_up(sharing, std::max((software_ ? 8 : 2) / slices, 1U));
   const uint32_t heads = divide_up(sharing, chunks);
-  // A software device has no latency to hide, compiles every load and runs subgroups one after the other.
-  const uint32_t loads = software_ || heads * slices > 4 ? 4 : 8;
+  const uint32_t loads = software_ ? 4 : 2;
   return {heads, std::min(std::bit_floor(std::max(loads / slices, 1U)), lanes), subgroups(software_ ? 1 : 8)};
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/kernels.hpp"
 #include "kernels/shaders.hpp"
 #include "plan/working_memory.hpp"
+#include "quant/codebook.hpp"
 #include "quant/file_layout.hpp"
 
 namespace caldera::kernels {
@@ -124,14 +125,26 @@ bool Kernels::makes_int8(const Matrix& matrix, Epilogue epilogue) {
 
 ProductChoice Kernels::choice(const ProductKey& key) const {
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
+  // What was fastest on an H200 (docs/performance.md). Several rows share what is done with activations,
+  // which counts where there is much of it for a weight: with several vectors, and in formats of grids.
+  const bool shared = key.vectors > 2 || !quant::grid_of(key.format).empty();
   ProductChoice usual;
-  if (key.group_rows > 0) {
-    usual.subgroups = subgroups(16);
-    usual.passes = key.group_rows / (usual.rows * usual.subgroups);
-  } else {
-    usual.rows = key.pairs ? 2 : 1;
-    usual.subgroups = subgroups(4);
+  switch (key.group_rows) {
+    case 0:
+      usual = shared ? ProductChoice{4, 4, 1} : ProductChoice{4, key.pairs ? 2U : 1U, key.pairs ? 2U : 4U};
+      break;
+    case 32:
+      usual = key.vectors > 2 ? ProductChoice{16, 2, 2}
+              : shared        ? ProductChoice{8, 4, 1}
+                              : ProductChoice{32, 1, 4};
+      break;
+    default:
+      usual = shared ? ProductChoice{4, 8, 1} : ProductChoice{16, 2, 2};
+      break;
   }
+  if (key.vectors > 4) usual.rows = std::min(usual.rows, 4U);
+  usual.subgroups = subgroups(usual.subgroups);
+  if (key.group_rows > 0) usual.passes = key.group_rows / (usual.rows * usual.subgroups);
   return usual;
 }
 
@@ -152,7 +165,7 @@ const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductK
   return pipeline(shader("matvec_int8", key.format, op.weights->storage),
                   {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors, epilogue,
                    op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes,
-                   op.input == Input::kNormed ? 1U : 0U, mixed_dot_ ? 1U : 0U});
+                   op.input == Input::kNormed ? 1U : 0U, mixed_dot_ ? 1U : 0U, chosen.ahead});
 }
 
 void Kernels::record_int8(const Target& target, const Product& op) {

@@ -11,7 +11,7 @@ namespace {
 constexpr std::array<uint32_t, 6> kSubgroups = {1, 2, 4, 8, 16, 32};
 constexpr std::array<uint32_t, 4> kRows = {1, 2, 4, 8};
 constexpr std::array<uint32_t, 3> kUnrolls = {1, 2, 4};
-constexpr std::array<uint32_t, 3> kPasses = {1, 2, 4};
+constexpr std::array<uint32_t, 2> kPasses = {1, 4};
 /// Sums of a lane, and loads of weights that it has under way: what is more does not stay in registers.
 constexpr uint32_t kMostSums = 32;
 constexpr uint32_t kMostLoads = 8;
@@ -26,12 +26,13 @@ int apart(uint32_t a, uint32_t b) {
 }  // namespace
 
 bool possible(const ProductChoice& choice, const ProductKey& key, const WorkgroupLimits& limits) {
-  const auto [subgroups, rows, unroll, passes] = choice;
+  const auto [subgroups, rows, unroll, passes, ahead] = choice;
+  if (ahead > 1) return false;
   for (const uint32_t value : {subgroups, rows, unroll, passes}) {
     if (!std::has_single_bit(value) || value > kMostRows) return false;
   }
   if (subgroups * limits.subgroup > limits.max_threads || rows * key.vectors > kMostSums ||
-      rows * unroll > kMostLoads) {
+      rows * unroll * (1 + ahead) > kMostLoads) {
     return false;
   }
   if (key.pairs && rows == 1) return false;
@@ -46,10 +47,12 @@ std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimi
   for (const uint32_t subgroups : kSubgroups) {
     for (const uint32_t rows : kRows) {
       for (const uint32_t unroll : kUnrolls) {
-        if (key.group_rows > 0) {
-          add({subgroups, rows, unroll, std::max(1U, key.group_rows / (rows * subgroups))});
-        } else {
-          for (const uint32_t passes : kPasses) add({subgroups, rows, unroll, passes});
+        for (const uint32_t ahead : {0U, 1U}) {
+          if (key.group_rows > 0) {
+            add({subgroups, rows, unroll, std::max(1U, key.group_rows / (rows * subgroups)), ahead});
+          } else {
+            for (const uint32_t passes : kPasses) add({subgroups, rows, unroll, passes, ahead});
+          }
         }
       }
     }
@@ -60,9 +63,9 @@ std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimi
 std::vector<ProductChoice> neighbours(const ProductChoice& from, const ProductKey& key,
                                       const WorkgroupLimits& limits) {
   const auto steps = [&](const ProductChoice& to) {
-    const std::array<int, 4> distances = {apart(to.subgroups, from.subgroups), apart(to.rows, from.rows),
-                                          apart(to.unroll, from.unroll),
-                                          key.group_rows > 0 ? 0 : apart(to.passes, from.passes)};
+    const std::array<int, 5> distances = {
+        apart(to.subgroups, from.subgroups), apart(to.rows, from.rows), apart(to.unroll, from.unroll),
+        key.group_rows > 0 ? 0 : apart(to.passes, from.passes), to.ahead == from.ahead ? 0 : 1};
     const auto changed = std::ranges::count_if(distances, [](int distance) { return distance > 0; });
     return changed == 1 ? *std::ranges::max_element(distances) : 0;
   };

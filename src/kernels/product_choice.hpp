@@ -25,6 +25,7 @@ struct ProductChoice {
   uint32_t rows = 2;       ///< that a subgroup computes at once
   uint32_t unroll = 1;     ///< loads of a row under way at once
   uint32_t passes = 1;     ///< times that a subgroup does so
+  uint32_t ahead = 0;      ///< 1: the next loads are under way while sums are made
   auto operator<=>(const ProductChoice&) const = default;
 };
 

@@ -42,7 +42,8 @@ Json to_json(const ProductKey& key, const RememberedChoice& remembered) {
            {{"subgroups", choice.subgroups},
             {"rows", choice.rows},
             {"unroll", choice.unroll},
-            {"passes", choice.passes}}},
+            {"passes", choice.passes},
+            {"ahead", choice.ahead}}},
           {"microseconds", remembered.microseconds}};
 }
 
@@ -96,7 +97,7 @@ std::optional<std::pair<ProductKey, RememberedChoice>> product_of(const Json& ob
                        fields.flag("pairs")};
   RememberedChoice remembered;
   remembered.choice = {chosen.number("subgroups"), chosen.number("rows"), chosen.number("unroll"),
-                       chosen.number("passes")};
+                       chosen.number("passes"), chosen.number("ahead")};
   const auto microseconds = object.find("microseconds");
   if (microseconds != object.end() && microseconds->is_number()) {
     remembered.microseconds = microseconds->get<double>();

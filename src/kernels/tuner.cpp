@@ -24,7 +24,7 @@ constexpr double kHopeless = 1.2;
 constexpr double kWorthwhile = 0.98;
 constexpr size_t kMostProducts = 256;
 constexpr unsigned kMostThreads = 16;
-constexpr std::chrono::milliseconds kWarmUp{20};
+constexpr std::chrono::milliseconds kWarmUp{400};
 
 /// The search for one key.
 struct Search {
@@ -89,14 +89,17 @@ class Tuner {
         end_(Clock::now() + std::chrono::duration_cast<Clock::duration>(options.budget)) {}
 
   void run(std::vector<Search>& searches) {
-    for (Search& search : searches) begin(search);
-    time_usual(searches);
-    for (std::vector<Trial> trials = next_trials(searches); !trials.empty() && !late();
-         trials = next_trials(searches)) {
+    std::vector<Trial> trials;
+    for (Search& search : searches) {
+      begin(search);
+      if (!search.done) trials.push_back({&search, search.usual, {}});
+    }
+    // The neighbours of the usual choices are compiled while those are timed.
+    for (Trial& trial : next_trials(searches)) trials.push_back(std::move(trial));
+    for (; !trials.empty() && !late(); trials = next_trials(searches)) {
       const Compilers compilers(kernels_, vectors_, trials);
       for (Trial& trial : trials) {
-        // A compiler may be slow: nobody waits for it longer than there is time.
-        if (late() || trial.compiled.wait_until(end_) != std::future_status::ready) break;
+        if (!await(trial)) break;
         time(trial);
       }
     }
@@ -105,6 +108,27 @@ class Tuner {
 
  private:
   bool late() const { return Clock::now() >= end_; }
+
+  /// Waits until a trial's pipeline is compiled, but no longer than there is time. The device computes
+  /// meanwhile: one that is idle lowers its clocks, and takes a while to raise them.
+  bool await(const Trial& trial) {
+    while (!late() && trial.compiled.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+      if (!keep_busy())
+        trial.compiled.wait_until(std::min(end_, Clock::now() + std::chrono::milliseconds(1)));
+    }
+    return !late();
+  }
+
+  /// Runs something that can be run. False where there is nothing yet.
+  bool keep_busy() {
+    if (running_ == nullptr) return false;
+    try {
+      running_->timer->seconds(running_->usual, 1);
+    } catch (const Error&) {
+      running_ = nullptr;
+    }
+    return running_ != nullptr;
+  }
 
   void begin(Search& search) {
     // Some layers' weights, taken evenly from all of them.
@@ -120,33 +144,6 @@ class Tuner {
       search.timer = std::make_unique<ProductTimer>(device_, kernels_, search.products, vectors_);
     } catch (const Error&) {  // no memory to work in
       search.done = true;
-    }
-  }
-
-  void time_usual(std::vector<Search>& searches) {
-    std::vector<Trial> trials;
-    for (Search& search : searches) {
-      if (!search.done) trials.push_back({&search, search.usual, {}});
-    }
-    const Compilers compilers(kernels_, vectors_, trials);
-    bool warm = false;
-    for (Trial& trial : trials) {
-      Search& search = *trial.search;
-      if (late() || trial.compiled.wait_until(end_) != std::future_status::ready) {
-        search.done = true;
-        continue;
-      }
-      try {
-        trial.compiled.get();
-        // A device that was idle takes a while to reach its clocks.
-        const auto until = std::min(Clock::now() + kWarmUp, end_);
-        while (!warm && Clock::now() < until) search.timer->seconds(search.usual, 1);
-        warm = true;
-        search.usual_seconds = search.best_seconds = search.timer->seconds(search.usual, kRuns);
-        ++search.result.tried;
-      } catch (const Error&) {
-        search.done = true;
-      }
     }
   }
 
@@ -166,10 +163,21 @@ class Tuner {
     return trials;
   }
 
-  static void time(Trial& trial) {
+  void time(Trial& trial) {
     Search& search = *trial.search;
     try {
       trial.compiled.get();
+      if (trial.choice == search.usual) {
+        // A device that was idle takes a while to reach its clocks.
+        const auto until =
+            std::min(Clock::now() + std::min<Clock::duration>(kWarmUp, (end_ - Clock::now()) / 3), end_);
+        while (running_ == nullptr && Clock::now() < until) search.timer->seconds(search.usual, 1);
+        running_ = &search;
+        search.usual_seconds = search.best_seconds = search.timer->seconds(search.usual, kRuns);
+        ++search.result.tried;
+        return;
+      }
+      if (search.usual_seconds == 0) return;  // it could not be run: nothing of it will be
       const double seconds = search.timer->seconds(trial.choice, kRuns, kHopeless * search.best_seconds);
       ++search.result.tried;
       if (seconds >= search.best_seconds) return;
@@ -205,6 +213,7 @@ class Tuner {
   uint32_t vectors_;
   const TuneOptions& options_;
   Clock::time_point end_;
+  Search* running_ = nullptr;  ///< one whose usual choice has been run
 };
 
 /// The products of int8 vectors by key, those first that take most of a step.

@@ -120,7 +120,8 @@ class StepBuilder {
 
     kernels::Product output{&w.attention_output, act_.attended, {}, 0, 0, w.attention_output_bias,
                             Epilogue::kAdd,      Count::kTokens};
-    const bool int8 = takes_int8(output);
+    // A head of attention makes whole units of an int8 vector, or floats.
+    const bool int8 = takes_int8(output) && layer.head % 32 == 0;
     if (int8) {
       output.input = Input::kInt8;
       output.x = act_.attended_int8;

@@ -173,6 +173,11 @@ TEST_P(Int8ProductTest, SeveralLoadsAtOnce) {
     check({.format = format(), .columns = columns, .choice = ProductChoice{2, 1, 4, 3}});
 }
 
+TEST_P(Int8ProductTest, TheNextLoadsUnderWay) {
+  for (const uint32_t columns : widths())
+    check({.format = format(), .columns = columns, .choice = ProductChoice{2, 2, 2, 3, 1}});
+}
+
 TEST_P(Int8ProductTest, Normalises) {
   for (const uint32_t columns : widths()) check({.format = format(), .columns = columns, .normed = true});
 }

@@ -62,7 +62,8 @@ TEST(ProductCandidatesTest, NeighboursDifferInOneValueAndReachAll) {
       next.pop_back();
       for (const ProductChoice& to : neighbours(from, key, kLimits)) {
         const int changed = (to.subgroups != from.subgroups) + (to.rows != from.rows) +
-                            (to.unroll != from.unroll) + (key.group_rows == 0 && to.passes != from.passes);
+                            (to.unroll != from.unroll) + (key.group_rows == 0 && to.passes != from.passes) +
+                            (to.ahead != from.ahead);
         EXPECT_EQ(changed, 1);
         if (reached.insert(to).second) next.push_back(to);
       }

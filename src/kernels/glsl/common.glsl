@@ -23,8 +23,9 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer WriteFloats
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Words64 { uint64_t v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Words64x2 { u64vec2 v[]; };
 
+// The offset is of 32 bits: as an index it would be extended and shifted in 64 for every load.
 uvec4 load_words4(uint64_t address, uint index) {
-  const u64vec2 words = Words64x2(address).v[index];
+  const u64vec2 words = Words64x2(address + uint64_t(16 * index)).v[0];
   return uvec4(unpackUint2x32(words.x), unpackUint2x32(words.y));
 }
 vec4 load_floats4(uint64_t address, uint index) { return uintBitsToFloat(load_words4(address, index)); }

@@ -17,6 +17,8 @@ layout(constant_id = 6) const uint COUNT = 0;
 layout(constant_id = 7) const uint UNROLL = 1;  // a lane loads this many units of a row at once
 layout(constant_id = 8) const uint PASSES = 1;
 layout(constant_id = 9) const bool NORMED = false;
+// The next loads are under way while sums are made, at the price of registers, and with that of fewer subgroups.
+layout(constant_id = 11) const bool AHEAD = false;
 layout(constant_id = 10) const bool MIXED_DOT = false;  // products of signed with unsigned bytes are as fast as others
 
 layout(push_constant) uniform Constants {
@@ -142,8 +144,7 @@ void main() {
   const uint step = SUBGROUP * kLoadUnits;
   const uint turns = (units + UNROLL * step - 1) / (UNROLL * step);  // that the lanes take for a row
 
-  // The next loads are always under way: during sums, between passes, and before tables are there.
-  load_units(0, lane * kLoadUnits, step, units);
+  if (AHEAD) load_units(0, lane * kLoadUnits, step, units);  // before tables are there
   load_tables();
   [[unroll]] for (uint c = 0; c < COLS; ++c) {
     squares[c] = 0;
@@ -153,11 +154,12 @@ void main() {
   uint pass = 0;
   uint turn = 0;
   [[dont_unroll]] while (pass < PASSES) {
+    const uint unit = lane * kLoadUnits + turn * UNROLL * step;
+    const bool last = turn + 1 == turns;
+    if (!AHEAD) load_units(pass, unit, step, units);
     [[unroll]] for (uint k = 0; k < UNROLL; ++k) {
       [[unroll]] for (uint r = 0; r < ROWS; ++r) current[k][r] = next[k][r];
     }
-    const uint unit = lane * kLoadUnits + turn * UNROLL * step;
-    const bool last = turn + 1 == turns;
     if (kAdds && turn == 0) {
       [[unroll]] for (uint r = 0; r < ROWS; ++r) {
         const uint row = min(first_row(pass) + r, rows - 1);
@@ -166,9 +168,9 @@ void main() {
         }
       }
     }
-    if (!last) {
+    if (AHEAD && !last) {
       load_units(pass, unit + UNROLL * step, step, units);
-    } else if (pass + 1 < PASSES) {
+    } else if (AHEAD && pass + 1 < PASSES) {
       load_units(pass + 1, lane * kLoadUnits, step, units);
     }
     [[unroll]] for (uint k = 0; k < UNROLL; ++k) {
