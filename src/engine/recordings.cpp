@@ -37,7 +37,7 @@ const vulkan::Recording& Recordings::outputs(uint64_t batch, uint32_t outputs, b
   static const Profiler::Operations kNone;
   return recorded({sample ? Kind::kSample : Kind::kOutputs, batch, outputs, 1},
                   {nullptr, batch, outputs, false, 1},
-                  {&program_.head(outputs), sample ? &program_.sampling() : &kNone});
+                  {&program_.reading().head, sample ? &program_.sampling() : &kNone});
 }
 
 const vulkan::Recording& Recordings::step(uint64_t batch, uint32_t sequences, uint32_t splits) {

@@ -46,6 +46,13 @@ kernels::Rope rope(const ModelSpec& spec, const LayerWeights& w, const kernels::
           1.0F / std::sqrt(static_cast<float>(shape.head))};
 }
 
+/// Norm and output product, which is of f32 in steps too: rounding there would go straight into the logits.
+std::vector<Operation> output_head(const ModelSpec& spec, const Weights& weights, const Activations& act) {
+  return {kernels::Norm{act.x, weights.output_norm, act.outputs, spec.width, spec.norm_epsilon, true},
+          kernels::Product{&weights.output(), act.outputs, act.logits, spec.vocabulary, 0, 0,
+                           Epilogue::kStore, Count::kOutputs}};
+}
+
 /// Adds the operations of steps, whose products take int8 vectors where they can.
 class StepBuilder {
  public:
@@ -57,13 +64,7 @@ class StepBuilder {
     to_ = &pass.body;
     to_->emplace_back(kernels::Embed{&weights_.embedding, act_.x});
     for (uint32_t i = 0; i < spec_.layers.size(); ++i) add_layer(i);
-    body_ = &pass.body;
-    to_ = &pass.head;
-    // The entries of a decode batch are its outputs, in the same order.
-    kernels::Product logits{&weights_.output(), {}, act_.logits, spec_.vocabulary, 0, 0, Epilogue::kStore,
-                            Count::kOutputs};
-    feed_normed(weights_.output_norm, {&logits, 1});
-    to_->emplace_back(logits);
+    pass.head = output_head(spec_, weights_, act_);
     return pass;
   }
 
@@ -82,7 +83,7 @@ class StepBuilder {
       product.x = takes_int8(product) ? act_.normed_int8 : act_.normed;
       product.epsilon = spec_.norm_epsilon;
     }
-    auto* const before = std::get_if<kernels::Product>(to_->empty() ? &body_->back() : &to_->back());
+    auto* const before = std::get_if<kernels::Product>(&to_->back());
     if (all && before != nullptr && before->input != Input::kF32 && before->epilogue == Epilogue::kAdd &&
         kernels::Kernels::makes_int8(*before->weights, Epilogue::kAdd)) {
       before->out_int8 = act_.normed_int8;
@@ -168,7 +169,6 @@ class StepBuilder {
   const Weights& weights_;
   const Activations& act_;
   std::vector<Operation>* to_ = nullptr;
-  std::vector<Operation>* body_ = nullptr;  ///< while `to_` is the head
 };
 
 void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Activations& act, uint32_t index,
@@ -208,29 +208,11 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
 
 }  // namespace
 
-std::vector<Operation> output_head(const ModelSpec& spec, const Weights& weights, const Activations& act,
-                                   bool int8) {
-  const bool codes = int8 && kernels::Kernels::takes_int8(weights.output());
-  kernels::Product logits{&weights.output(),
-                          codes ? act.normed_int8 : act.outputs,
-                          act.logits,
-                          spec.vocabulary,
-                          0,
-                          0,
-                          Epilogue::kStore,
-                          Count::kOutputs};
-  logits.input = codes ? Input::kNormed : Input::kF32;
-  logits.epsilon = spec.norm_epsilon;
-  return {kernels::Norm{act.x, weights.output_norm, codes ? Range{} : act.outputs, spec.width,
-                        spec.norm_epsilon, true, codes ? act.normed_int8 : Range{}},
-          logits};
-}
-
 Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& act) {
   Pass pass;
   pass.body.emplace_back(kernels::Embed{&weights.embedding, act.x});
   for (uint32_t i = 0; i < spec.layers.size(); ++i) add_reading_layer(spec, weights, act, i, pass.body);
-  pass.head = output_head(spec, weights, act, false);
+  pass.head = output_head(spec, weights, act);
   return pass;
 }
 

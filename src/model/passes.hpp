@@ -45,14 +45,9 @@ struct Activations {
 /// For any number of neighbouring tokens of one sequence: eight operations a layer, all in f32.
 Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
 
-/// For one token each of up to kernels::kMaxVectorColumns sequences, which are the batch's outputs too: five
+/// For one token each of up to kernels::kMaxVectorColumns sequences, five
 /// operations a layer, by products of int8 vectors where weights are in blocks and in the resident layout.
 Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
-
-/// The logits of those tokens of a batch that are its outputs; with `int8`, of up to
-/// kernels::kMaxVectorColumns.
-std::vector<Operation> output_head(const ModelSpec& spec, const Weights& weights,
-                                   const Activations& activations, bool int8);
 
 /// Queries, keys and values of a token in one layer.
 inline uint32_t qkv_width(const LayerSpec& layer) {

@@ -100,10 +100,7 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
 
   reading_ = reading_pass(spec, weights, act);
   int8_ = inputs.int8;
-  if (int8_) {
-    step_ = step_pass(spec, weights, act);
-    int8_head_ = output_head(spec, weights, act, true);
-  }
+  if (int8_) step_ = step_pass(spec, weights, act);
   sampling_.emplace_back(
       kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary, sampler});
 }

@@ -30,12 +30,8 @@ class Program {
 
   /// For any number of neighbouring tokens of one sequence.
   const Pass& reading() const { return reading_; }
-  /// For one token each of up to kernels::kMaxVectorColumns sequences, which are the batch's outputs too.
+  /// For one token each of up to kernels::kMaxVectorColumns sequences.
   const Pass& step() const { return int8_ ? step_ : reading_; }
-  /// The logits of up to `outputs` outputs of a batch that was read.
-  const std::vector<Operation>& head(uint32_t outputs) const {
-    return int8_ && outputs <= kernels::kMaxVectorColumns ? int8_head_ : reading_.head;
-  }
   /// Whether steps compute with int8 vectors.
   bool int8() const { return int8_; }
   /// From the logits to the next tokens.
@@ -50,7 +46,6 @@ class Program {
 
   Pass reading_;
   Pass step_;
-  std::vector<Operation> int8_head_;
   bool int8_ = false;
   std::vector<Operation> sampling_;
   uint64_t page_bytes_ = 0;

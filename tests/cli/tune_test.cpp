@@ -30,11 +30,11 @@ TEST(Tune, PrintsATable) {
   EXPECT_EQ(
       result.out,
       "product                                in a step  tried  us before  us now  GB/s  subgroups  rows  "
-      "unroll  passes\n"
+      "unroll  passes  ahead\n"
       "Q4_K 4096x2048, gate and up, 1 vector         32     21        2.5     2.0  2359          8     2  "
-      "     2       1\n"
+      "     2       1      0\n"
       "Q4_K 4096x2048, 8 vectors                     32     21        2.5     2.0  2359          8     2  "
-      "     2       1\n");
+      "     2       1      0\n");
   EXPECT_EQ(result.err,
             "device: Fake\\x1b Device (fake 1.0)\ntuned in 2.0 s, remembered in /cache/fake.products.json\n");
 }
