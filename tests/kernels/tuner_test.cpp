@@ -6,6 +6,7 @@
 #include "gguf/temporary_folder.hpp"
 #include "kernels/kernel_test.hpp"
 #include "kernels/product_candidates.hpp"
+#include "kernels/product_timer.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -103,6 +104,15 @@ TEST_F(TunerTest, KeepsTheUsualChoiceWithoutTime) {
   // What nobody timed is for the next time.
   const auto owner = product_memory_owner(test::device(), kernels.workgroup_limits());
   EXPECT_TRUE(read_product_memory(file_, owner).empty());
+}
+
+TEST_F(TunerTest, TimesACandidateOnceHoweverFastItMustBe) {
+  Kernels kernels = shared_kernels();
+  const std::vector<Product> all = products();
+  ProductTimer timer(test::device(), kernels, std::span(all).first(2), 1);
+  const double seconds = timer.seconds(kernels.choice(timer.key()), 3, 0);
+  EXPECT_GT(seconds, 0);
+  EXPECT_LT(seconds, 10);
 }
 
 TEST_F(TunerTest, LeavesDevicesAloneThatDoNotPreferInt8) {
