@@ -54,6 +54,7 @@ std::vector<KvReads> kv_reads(const model::ModelSpec& spec) {
     bytes[layer.window] += kv_bytes_per_token(layer.kv_heads, layer.head);
   }
   std::vector<KvReads> reads;
+  reads.reserve(bytes.size());
   for (const auto& [window, of_token] : bytes) reads.push_back({window, of_token});
   return reads;
 }

@@ -27,6 +27,16 @@ inline Range batch_range(uint64_t address) {
   return {address, sizeof(BatchHead)};
 }
 
+/// How rows of a matrix lie, for a kernel that reads them.
+template <class Constants>
+void set_layout(Constants& constants, const Matrix& matrix) {
+  constants.columns = matrix.columns;
+  constants.row_bytes = matrix.layout.row_bytes;
+  constants.plane1 = matrix.layout.plane[1];
+  constants.plane2 = matrix.layout.plane[2];
+  constants.plane3 = matrix.layout.plane[3];
+}
+
 /// Wide loads from a misaligned address give nonsense or lose the device. Errors: kInternal.
 void check_alignment(const Matrix& matrix);
 

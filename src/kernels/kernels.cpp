@@ -73,11 +73,7 @@ void Kernels::record(const Target& target, const Embed& op) {
   c.x = op.x.address;
   c.batch = target.batch;
   c.grid = grid(op.table->format);
-  c.columns = op.table->columns;
-  c.row_bytes = op.table->layout.row_bytes;
-  c.plane1 = op.table->layout.plane[1];
-  c.plane2 = op.table->layout.plane[2];
-  c.plane3 = op.table->layout.plane[3];
+  set_layout(c, *op.table);
   const auto& pipe = pipeline(shader("embed", op.table->format, op.table->storage), {subgroup_});
   const Range reads[] = {batch_range(target.batch)};
   // Segments write different rows of x, so only the first is ordered against what came before.

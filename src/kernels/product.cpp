@@ -76,11 +76,7 @@ void Kernels::record(const Target& target, const Product& op) {
   c.x = op.x.address;
   c.batch = target.batch;
   c.grid = grid(matrix.format);
-  c.columns = matrix.columns;
-  c.row_bytes = matrix.layout.row_bytes;
-  c.plane1 = matrix.layout.plane[1];
-  c.plane2 = matrix.layout.plane[2];
-  c.plane3 = matrix.layout.plane[3];
+  set_layout(c, matrix);
   c.x_stride = matrix.columns;
   c.out_stride = op.out_stride;
 
@@ -187,11 +183,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   c.batch = target.batch;
   c.grid = grid(matrix.format);
   c.epsilon = op.epsilon;
-  c.columns = matrix.columns;
-  c.row_bytes = matrix.layout.row_bytes;
-  c.plane1 = matrix.layout.plane[1];
-  c.plane2 = matrix.layout.plane[2];
-  c.plane3 = matrix.layout.plane[3];
+  set_layout(c, matrix);
   c.out_stride = op.out_stride;
 
   const ProductKey key = key_of(op, target.columns);

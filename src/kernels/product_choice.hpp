@@ -16,6 +16,7 @@ struct ProductKey {
   uint32_t vectors = 1;     ///< 1, 2, 4 or 8
   uint32_t group_rows = 0;  ///< that a workgroup must have, because it makes a unit of int8 vectors; 0: any
   bool pairs = false;       ///< rows are gate and up in turn: a subgroup has an even number
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the zero of a comparison for a pointer
   auto operator<=>(const ProductKey&) const = default;
 };
 
@@ -26,6 +27,7 @@ struct ProductChoice {
   uint32_t unroll = 1;     ///< loads of a row under way at once
   uint32_t passes = 1;     ///< times that a subgroup does so
   uint32_t ahead = 0;      ///< 1: the next loads are under way while sums are made
+  // NOLINTNEXTLINE(modernize-use-nullptr): as above
   auto operator<=>(const ProductChoice&) const = default;
 };
 

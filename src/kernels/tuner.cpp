@@ -229,6 +229,7 @@ std::vector<Search> searches_of(std::span<const Product> products, uint32_t vect
     search.products.push_back(product);
   }
   std::vector<Search> searches;
+  searches.reserve(by_key.size());
   for (auto& [key, search] : by_key) searches.push_back(std::move(search));
   std::ranges::stable_sort(searches, std::greater{}, &Search::step_bytes);
   return searches;
