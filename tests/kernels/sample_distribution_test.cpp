@@ -98,7 +98,7 @@ TEST(SampleDistributionTest, LargeVocabulary) {
   for (size_t i = 100; i < logits.size(); i += 9001) logits[i] += 9;
   for (const Setting& s : {setting("plain", 1, 0, 1, 0), setting("top-k", 1, 40, 1, 0),
                            setting("top-p", 0.6F, 0, 0.9F, 0), setting("all", 0.8F, 200, 0.95F, 0.02F)}) {
-    check_large(logits, s, 512);
+    check_large(logits, s, 256);
   }
 }
 
@@ -108,7 +108,7 @@ TEST(SampleDistributionTest, MoreStayThanAreListed) {
   for (const Setting& s : {setting("top-p", 1, 0, 0.97F, 0), setting("min-p", 1, 0, 1, 0.003F),
                            setting("top-p before min-p", 2, 0, 0.8F, 0.001F),
                            setting("min-p before top-p", 2, 0, 0.999F, 0.1F)}) {
-    check_large(logits, s, 2048);
+    check_large(logits, s, 768);
   }
 }
 
@@ -119,7 +119,7 @@ TEST(SampleDistributionTest, NearlyFlat) {
   for (const Setting& s : {setting("plain", 1, 0, 1, 0), setting("top-k", 1, 700, 1, 0),
                            setting("top-k and top-p", 1, 1024, 0.5F, 0), setting("top-p", 1, 0, 0.6F, 0),
                            setting("min-p", 1, 0, 1, 0.05F), setting("both", 1, 0, 0.7F, 0.0498F)}) {
-    check_large(logits, s, 2048);
+    check_large(logits, s, 768);
   }
 }
 
@@ -127,11 +127,11 @@ TEST(SampleDistributionTest, Flat) {
   std::vector<float> logits(5000, 0.25F);
   for (const Setting& s : {setting("plain", 1, 0, 1, 0), setting("top-k", 1, 700, 1, 0),
                            setting("top-p keeps equals", 1, 0, 0.3F, 0), setting("min-p", 1, 0, 1, 1)}) {
-    check_large(logits, s, 2048);
+    check_large(logits, s, 768);
   }
   for (size_t i = 0; i < logits.size(); i += 2) logits[i] = 0.2499F;
-  check_large(logits, setting("two levels, top-k", 1, 600, 1, 0), 2048);
-  check_large(logits, setting("two levels, top-p", 1, 0, 0.4F, 0), 2048);
+  check_large(logits, setting("two levels, top-k", 1, 600, 1, 0), 768);
+  check_large(logits, setting("two levels, top-p", 1, 0, 0.4F, 0), 768);
 }
 
 // Sums of all slices must come to the same whichever workgroup is last.
