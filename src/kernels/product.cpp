@@ -156,8 +156,9 @@ ProductKey key_of(const Product& product, uint32_t vectors) {
 
 const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductKey& key,
                                                const ProductChoice& chosen) {
+  // Those that make int8 vectors follow the others in glsl/epilogue.glsl: kSwiGluInt8, kAddInt8.
   uint32_t epilogue = static_cast<uint32_t>(op.epilogue);
-  if (op.out_int8.bytes > 0) epilogue = op.epilogue == Epilogue::kAdd ? 4 : 3;  // glsl/epilogue.glsl
+  if (op.out_int8.bytes > 0) epilogue = op.epilogue == Epilogue::kAdd ? 4 : 3;
   return pipeline(shader("matvec_int8", key.format, op.weights->storage),
                   {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors, epilogue,
                    op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes,

@@ -17,9 +17,9 @@ layout(constant_id = 6) const uint COUNT = 0;
 layout(constant_id = 7) const uint UNROLL = 1;  // a lane loads this many units of a row at once
 layout(constant_id = 8) const uint PASSES = 1;
 layout(constant_id = 9) const bool NORMED = false;
+layout(constant_id = 10) const bool MIXED_DOT = false;  // products of signed with unsigned bytes are as fast as others
 // The next loads are under way while sums are made, at the price of registers, and with that of fewer subgroups.
 layout(constant_id = 11) const bool AHEAD = false;
-layout(constant_id = 10) const bool MIXED_DOT = false;  // products of signed with unsigned bytes are as fast as others
 
 layout(push_constant) uniform Constants {
   uint64_t weights;
@@ -55,8 +55,8 @@ Packed next[UNROLL][ROWS];
 float sums[ROWS][COLS];
 float squares[COLS];  // of the inputs
 
-/// Adds the products of load `load` of the current ones, units from `first_unit_of_load` on. Integers are added to the bits of 1.5 * 2^23, whose last bit
-/// counts 1: so they are a float at the price of a subtraction. They stay below 2^20.
+/// Adds the products of load `load` of the current ones, units from `first_unit_of_load` on. Integers are added to the
+/// bits of 1.5 * 2^23, whose last bit counts 1: so they are a float at the price of a subtraction. They stay below 2^20.
 void accumulate(uint load, uint first_unit_of_load, uint units) {
   const uint plane = int8_plane_bytes(units) / 16;
   [[unroll]] for (uint index = 0; index < kLoadUnits; ++index) {
