@@ -17,6 +17,7 @@
 
 #include "kernels/product_choice.hpp"
 #include "kernels/shaders.hpp"
+#include "plan/working_memory.hpp"
 #include "quant/format.hpp"
 #include "quant/resident.hpp"
 #include "vulkan/device.hpp"
@@ -107,10 +108,12 @@ ProductKey key_of(const Product& product, uint32_t vectors);
 struct AttentionShape {
   uint32_t heads;
   uint32_t kv_heads;
-  uint32_t head;          ///< dimensions of one head
-  uint32_t layer_offset;  ///< bytes from a page's start to this layer's keys
-  uint32_t v_offset;      ///< bytes from the layer's keys to its values
-  uint32_t window;        ///< keys a query sees; 0: all
+  uint32_t head;                                   ///< dimensions of one head
+  uint32_t layer_offset;                           ///< bytes from a page's start to this layer's keys
+  uint32_t v_offset;                               ///< bytes from the layer's keys to its values
+  uint32_t window;                                 ///< keys a query sees; 0: all
+  plan::KvFormat k_format = plan::KvFormat::kF16;  ///< how rows lie in a page: glsl/pages.glsl
+  plan::KvFormat v_format = plan::KvFormat::kF16;
 };
 
 /// Normalises and rotates queries and keys in qkv (tokens, (heads + 2 kv_heads) * head), writes K and V

@@ -16,7 +16,15 @@ uint64_t widest(const ModelShape& shape, Of of) {
 
 uint64_t half_layer_bytes(uint32_t kv_heads, uint32_t head, KvFormat format) {
   const uint64_t elements = uint64_t{kv_heads} * kPageTokens * head;
-  return format == KvFormat::kF16 ? elements * 2 : elements / 32 * 34;
+  switch (format) {
+    case KvFormat::kF16:
+      return elements * 2;
+    case KvFormat::kQ8_0:
+      return elements / 32 * 34;
+    case KvFormat::kQ4_0:
+      return elements / 32 * 18;
+  }
+  return 0;
 }
 
 uint64_t page_bytes(const ModelShape& shape, KvFormat format) {

@@ -12,6 +12,7 @@ namespace caldera::plan {
 enum class KvFormat {
   kF16,
   kQ8_0,  ///< blocks of 32 with a scale: 34 bytes
+  kQ4_0,  ///< blocks of 32 with a scale: 18 bytes
 };
 
 /// Bytes of one layer's keys (or values) in one page of kPageTokens tokens.

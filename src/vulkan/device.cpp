@@ -41,6 +41,7 @@ VkDevice create_device(const PhysicalDevice& physical, bool compile_only) {
   v12.subgroupBroadcastDynamicId = VK_TRUE;
   v12.shaderFloat16 = has12.shaderFloat16;
   v12.shaderInt8 = has12.shaderInt8;
+  v12.storageBuffer8BitAccess = has12.storageBuffer8BitAccess;
   v12.vulkanMemoryModel = has12.vulkanMemoryModel;
   v12.vulkanMemoryModelDeviceScope = has12.vulkanMemoryModelDeviceScope;
   VkPhysicalDeviceVulkan11Features v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
@@ -62,6 +63,13 @@ VkDevice create_device(const PhysicalDevice& physical, bool compile_only) {
   if (physical.has_extension(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
     extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   }
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+  if (!physical.matrix_shapes.empty()) {
+    extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    matrices.cooperativeMatrix = VK_TRUE;
+    v13.pNext = &matrices;
+  }
   VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR code{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
   if (compile_only) {
@@ -72,6 +80,7 @@ VkDevice create_device(const PhysicalDevice& physical, bool compile_only) {
     }
     extensions.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     code.pipelineExecutableInfo = VK_TRUE;
+    code.pNext = v13.pNext;
     v13.pNext = &code;
   }
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};

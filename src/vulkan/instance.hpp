@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caldera/device.hpp"
+#include "vulkan/matrix_shape.hpp"
 
 namespace caldera::vulkan {
 
@@ -24,6 +25,8 @@ struct PhysicalDevice {
   bool subgroup_size_control = false;
   bool full_subgroups = false;
   bool mixed_dot_product = false;  ///< accelerated for signed with unsigned bytes too
+  /// What matrix units multiply, each subgroup by itself; empty without VK_KHR_cooperative_matrix.
+  std::vector<MatrixShape> matrix_shapes;
   uint8_t pipeline_cache_uuid[VK_UUID_SIZE] = {};
   uint32_t vendor_id = 0;
   uint32_t device_id = 0;

@@ -61,19 +61,29 @@ std::string component_name(VkComponentTypeKHR type) {
   }
 }
 
-std::vector<std::string> matrix_shapes(VkInstance instance, VkPhysicalDevice handle) {
+std::vector<MatrixShape> matrix_shapes(VkInstance instance, VkPhysicalDevice handle) {
   const auto get = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
       vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
   if (get == nullptr) return {};
   uint32_t count = 0;
   if (get(handle, &count, nullptr) != VK_SUCCESS) return {};
-  std::vector<VkCooperativeMatrixPropertiesKHR> shapes(count);
-  for (auto& shape : shapes) shape.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
-  if (get(handle, &count, shapes.data()) != VK_SUCCESS) return {};
+  std::vector<VkCooperativeMatrixPropertiesKHR> all(count);
+  for (auto& shape : all) shape.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+  if (get(handle, &count, all.data()) != VK_SUCCESS) return {};
+  std::vector<MatrixShape> shapes;
+  for (const auto& shape : all) {
+    if (shape.scope != VK_SCOPE_SUBGROUP_KHR) continue;
+    shapes.push_back({shape.MSize, shape.NSize, shape.KSize, shape.AType, shape.BType, shape.CType,
+                      shape.ResultType, shape.saturatingAccumulation == VK_TRUE});
+  }
+  return shapes;
+}
+
+std::vector<std::string> names_of(const std::vector<MatrixShape>& shapes) {
   std::vector<std::string> names;
-  for (const auto& shape : shapes) {
-    std::string name = fmt::format("{} {}x{}x{} -> {}", component_name(shape.AType), shape.MSize, shape.NSize,
-                                   shape.KSize, component_name(shape.ResultType));
+  for (const MatrixShape& shape : shapes) {
+    std::string name = fmt::format("{} {}x{}x{} -> {}", component_name(shape.a), shape.m, shape.n, shape.k,
+                                   component_name(shape.result));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   }
   return names;
@@ -196,7 +206,8 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
                                  (p13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   device.full_subgroups = f13.computeFullSubgroups == VK_TRUE;
   if (device.has_extension(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
-    info.cooperative_matrix = matrix_shapes(instance, handle);
+    device.matrix_shapes = matrix_shapes(instance, handle);
+    info.cooperative_matrix = names_of(device.matrix_shapes);
   }
   info.cooperative_matrix2 = device.has_extension("VK_NV_cooperative_matrix2");
 
