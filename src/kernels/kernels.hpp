@@ -180,6 +180,8 @@ struct Sample {
 
 /// Parts that attention of one token may be split into.
 inline constexpr uint32_t kMaxSplits = 64;
+/// Rows of gate and up that one unit of an int8 vector is made of; segments hold a whole number of them.
+inline constexpr uint32_t kMostUnitRows = 64;
 /// Columns up to which products read the weights once for all of them.
 inline constexpr uint32_t kMaxVectorColumns = 8;
 

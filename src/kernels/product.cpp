@@ -23,7 +23,7 @@ uint32_t unit_rows(Epilogue epilogue) {
     case Epilogue::kAdd:
       return 32;
     case Epilogue::kSwiGlu:
-      return 64;
+      return kMostUnitRows;
   }
   return 0;
 }

@@ -49,6 +49,14 @@ std::string TensorName::in_file() const {
   return layer ? fmt::format("blk.{}.{}", *layer, tensor) : std::string(tensor);
 }
 
+uint64_t segment_rows(uint64_t max_allocation, uint64_t row_bytes) {
+  const uint64_t rows = max_allocation / row_bytes;
+  for (const uint64_t together : {uint64_t{kernels::kMostUnitRows}, uint64_t{2}}) {
+    if (rows >= together) return rows / together * together;
+  }
+  return 2;
+}
+
 Weights place_weights(Placer& placer, const ModelSpec& spec) {
   Weights weights;
   const bool tied = !placer.has({"output.weight"});

@@ -54,6 +54,10 @@ class Placer {
 /// first get the fast. The memory stays the placer's.
 Weights place_weights(Placer& placer, const ModelSpec& spec);
 
+/// Rows of a matrix in one piece of memory of at most `max_allocation` bytes: a whole number of what products
+/// make int8 vectors of, or at least of pairs of gate and up.
+uint64_t segment_rows(uint64_t max_allocation, uint64_t row_bytes);
+
 /// What memory weights are to leave to the context, in bytes.
 struct ContextRoom {
   uint64_t least = 0;   ///< without which there is no use in loading

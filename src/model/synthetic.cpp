@@ -195,8 +195,7 @@ class SyntheticPlacer : public Placer {
     matrix.rows = static_cast<uint32_t>(rows);
     matrix.columns = static_cast<uint32_t>(columns);
     matrix.layout = quant::row_layout(matrix.format, columns);
-    const uint64_t most_rows =
-        std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
+    const uint64_t most_rows = segment_rows(device_.memory().max_allocation(), matrix.layout.row_bytes);
     for (uint64_t first = 0; first < rows; first += most_rows) {
       const uint64_t count = std::min(most_rows, rows - first);
       const vulkan::Allocation* memory = allocate(name, count * matrix.layout.row_bytes);

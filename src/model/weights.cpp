@@ -126,9 +126,7 @@ class FilePlacer : public Placer {
     uint64_t rows = 0;
     for (const gguf::Tensor* one : tensors) rows += one->rows();
     kernels::Matrix matrix = shaped(*tensors[0], rows);
-    // As many segments as the largest allocation asks for; an even number of rows keeps gate and up together.
-    const uint64_t most_rows =
-        std::max<uint64_t>(2, device_.memory().max_allocation() / matrix.layout.row_bytes / 2 * 2);
+    const uint64_t most_rows = segment_rows(device_.memory().max_allocation(), matrix.layout.row_bytes);
     for (uint64_t first = 0; first < rows; first += most_rows) {
       const uint64_t count = std::min(most_rows, rows - first);
       if (pass_ == Pass::kCheck) {
