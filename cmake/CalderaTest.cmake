@@ -26,3 +26,24 @@ function(caldera_test name)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
   endif()
 endfunction()
+
+# caldera_matrix_test(PROGRAM [FILTER pattern] [LABELS labels...] [TIMEOUT seconds])
+# The tests of PROGRAM, an existing test program, that FILTER names, once more on a software device that has cooperative
+# matrices (script/with-lavapipe): the test PROGRAM_matrix. Skipped where that is not there; fails if no test ran.
+function(caldera_matrix_test program)
+  cmake_parse_arguments(ARG "" "FILTER;TIMEOUT" "LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 600)
+  endif()
+  if(NOT ARG_FILTER)
+    set(ARG_FILTER *)
+  endif()
+  # Without a shader compiler that knows matrices there are no such kernels to test.
+  if(NOT GLSLC_KNOWS_MATRICES)
+    return()
+  endif()
+  add_test(NAME ${program}_matrix
+    COMMAND ${PROJECT_SOURCE_DIR}/script/with-lavapipe $<TARGET_FILE:${program}> --gtest_filter=${ARG_FILTER})
+  set_tests_properties(${program}_matrix PROPERTIES LABELS "prefill;device;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+    SKIP_RETURN_CODE 77 FAIL_REGULAR_EXPRESSION "PASSED  . 0 tests")
+endfunction()

@@ -26,10 +26,12 @@ file(WRITE ${CMAKE_BINARY_DIR}/probe_matrix.comp
      "#version 460\n#extension GL_KHR_cooperative_matrix : require\nvoid main() {}\n")
 execute_process(COMMAND ${GLSLC} --target-env=vulkan1.3 ${CMAKE_BINARY_DIR}/probe_matrix.comp -o
                         ${CMAKE_BINARY_DIR}/probe_matrix.spv RESULT_VARIABLE _failed OUTPUT_QUIET ERROR_QUIET)
-set(GLSLC_KNOWS_MATRICES 1)
+set(_knows 1)
 if(_failed)
-  set(GLSLC_KNOWS_MATRICES 0)
+  set(_knows 0)
 endif()
+# For the folders of tests too.
+set(GLSLC_KNOWS_MATRICES ${_knows} CACHE INTERNAL "Whether kernels for matrix units are built")
 message(STATUS "Shader compiler: ${GLSLC} (${GLSLC_VERSION}), cooperative matrices: ${GLSLC_KNOWS_MATRICES}")
 
 set(GLSLC_ERRORS "")

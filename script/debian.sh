@@ -18,20 +18,20 @@ private_apt() {  # WORK ARGUMENT...
   shift
   apt-get -q -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null \
     -o Dir::State="$work/state" -o Dir::State::status="$work/state/status" -o Dir::Cache="$work/cache" \
-    -o Acquire::http::Timeout=20 -o Acquire::Retries=1 -o APT::Sandbox::User= -o Acquire::Languages=none "$@"
+    -o Acquire::http::Timeout=20 -o Acquire::Retries=1 -o APT::Sandbox::User= -o Acquire::Languages=none \
+    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
-# unpack_debian SUITE WORK PACKAGE...: leaves the packages' files under WORK/root. Where that cannot be, prints why.
-unpack_debian() {
-  local suite=$1 work=$2 mirror deb keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  shift 2
+# open_debian SUITE WORK: the package list of a release, for private_apt to take from. Where that cannot be, prints why.
+open_debian() {
+  local suite=$1 work=$2 mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   if ! command -v apt-get >/dev/null || [ ! -r "$keyring" ]; then
     echo "this is no Debian"
     return 1
   fi
   mirror=$(find_mirror) || true
   if [ -z "$mirror" ]; then
-    echo "there is no Debian mirror to take $1 from"
+    echo "there is no Debian mirror to take packages of $suite from"
     return 1
   fi
   mkdir -p "$work"/{state/lists/partial,cache/archives/partial,debs,root}
@@ -41,14 +41,40 @@ unpack_debian() {
     echo "could not read the package list of $suite"
     return 1
   fi
-  if ! (cd "$work/debs" && private_apt "$work" download "$@") >"$work/log" 2>&1; then
-    echo "could not fetch $1 of $suite"
-    return 1
-  fi
-  for deb in "$work"/debs/*.deb; do
+}
+
+unpack_debs() {  # WORK DEB...
+  local work=$1 deb
+  shift
+  for deb in "$@"; do
     if ! dpkg -x "$deb" "$work/root"; then
       echo "could not unpack ${deb##*/}"
       return 1
     fi
   done
+}
+
+# unpack_debian SUITE WORK PACKAGE...: leaves the packages' files under WORK/root. Where that cannot be, prints why.
+unpack_debian() {
+  local suite=$1 work=$2
+  shift 2
+  open_debian "$suite" "$work" || return 1
+  if ! (cd "$work/debs" && private_apt "$work" download "$@") >"$work/log" 2>&1; then
+    echo "could not fetch $1 of $suite"
+    return 1
+  fi
+  unpack_debs "$work" "$work"/debs/*.deb
+}
+
+# unpack_debian_whole SUITE WORK PACKAGE...: the same, with everything that they need down to the C library: what apt
+# would install with them on a system that has nothing.
+unpack_debian_whole() {
+  local suite=$1 work=$2
+  shift 2
+  open_debian "$suite" "$work" || return 1
+  if ! private_apt "$work" install --download-only --no-install-recommends -y "$@" >"$work/log" 2>&1; then
+    echo "could not fetch $1 of $suite"
+    return 1
+  fi
+  unpack_debs "$work" "$work"/cache/archives/*.deb
 }
