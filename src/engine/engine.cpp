@@ -162,7 +162,7 @@ std::filesystem::path Engine::tuning_file() const {
 std::vector<kernels::TunedProduct> Engine::tune(uint32_t sequences, const kernels::TuneOptions& options) {
   std::vector<kernels::Product> products;
   const model::Pass& pass = program_->step();
-  for (const std::vector<model::Operation>* part : {&pass.body, &pass.head}) {
+  for (const std::vector<model::Operation>* part : {&pass.body, &pass.head_of(sequences)}) {
     for (const model::Operation& operation : *part) {
       if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
     }

@@ -37,13 +37,13 @@ const vulkan::Recording& Recordings::outputs(uint64_t batch, uint32_t outputs, b
   static const Profiler::Operations kNone;
   return recorded({sample ? Kind::kSample : Kind::kOutputs, batch, outputs, 1},
                   {nullptr, batch, outputs, false, 1},
-                  {&program_.reading().head, sample ? &program_.sampling() : &kNone});
+                  {&program_.step().head_of(outputs), sample ? &program_.sampling() : &kNone});
 }
 
 const vulkan::Recording& Recordings::step(uint64_t batch, uint32_t sequences, uint32_t splits) {
   const model::Pass& pass = program_.step();
   return recorded({Kind::kStep, batch, sequences, splits}, {nullptr, batch, sequences, true, splits},
-                  {&pass.body, &pass.head, &program_.sampling()});
+                  {&pass.body, &pass.head_of(sequences), &program_.sampling()});
 }
 
 }  // namespace caldera::engine

@@ -64,12 +64,12 @@ ProductChoice Kernels::choice(const ProductKey& key) const {
   return usual;
 }
 
-ProductKey key_of(const Product& product, uint32_t vectors) {
+ProductKey key_of(const Product& product, uint32_t columns) {
   const Matrix& matrix = *product.weights;
   return {matrix.format,
           matrix.rows,
           matrix.columns,
-          std::bit_ceil(vectors),
+          std::bit_ceil(columns * product.terms),
           product.out_int8.bytes > 0 ? unit_rows(product.epilogue) : 0,
           product.epilogue == Epilogue::kSwiGlu};
 }
@@ -82,7 +82,7 @@ const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductK
   return pipeline(shader("matvec_int8", key.format, op.weights->storage),
                   {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors, epilogue,
                    op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes,
-                   op.input == Input::kNormed ? 1U : 0U, mixed_dot_ ? 1U : 0U, chosen.ahead});
+                   op.input == Input::kNormed ? 1U : 0U, mixed_dot_ ? 1U : 0U, chosen.ahead, op.terms});
 }
 
 void Kernels::record_int8(const Target& target, const Product& op) {
@@ -93,10 +93,11 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   } c{};
   const Matrix& matrix = *op.weights;
   const bool makes_vectors = op.out_int8.bytes > 0;
-  if (target.columns > kMaxVectorColumns || !takes_int8(matrix) ||
-      (makes_vectors && !makes_int8(matrix, op.epilogue))) {
+  if (target.columns * op.terms > kMaxVectorColumns || !takes_int8(matrix) ||
+      (makes_vectors && !makes_int8(matrix, op.epilogue)) ||
+      (op.terms > 1 && (op.terms > 2 || op.epilogue != Epilogue::kStore))) {
     throw Error(ErrorKind::kInternal,
-                fmt::format("a product of {} int8 vectors with {} weights in {}", target.columns,
+                fmt::format("a product of {} int8 vectors with {} weights in {}", target.columns * op.terms,
                             matrix.columns, quant::info(matrix.format).name));
   }
   c.x = op.x.address;

@@ -96,8 +96,9 @@ void Kernels::record(const Target& target, const Norm& op) {
   } c{op.x.address, op.weight, op.out.address, op.out_int8.address, target.batch, op.width, op.epsilon};
   // A row is short: it is the way to memory and back that takes the time, so all of it is under way at once.
   const uint32_t threads = subgroup_ * (software_ ? 1 : subgroups(divide_up(op.width, 8 * subgroup_)));
-  const auto& pipe = pipeline(shader("norm"), {threads, subgroup_, op.gather ? 1U : 0U,
-                                               op.out.bytes > 0 ? 1U : 0U, op.out_int8.bytes > 0 ? 1U : 0U});
+  const auto& pipe =
+      pipeline(shader("norm"), {threads, subgroup_, op.gather ? 1U : 0U, op.out.bytes > 0 ? 1U : 0U,
+                                op.out_int8.bytes > 0 ? 1U : 0U, op.terms});
   const Range reads[] = {op.x, batch_range(target.batch)};
   std::vector<Range> writes;
   for (const Range& range : {op.out, op.out_int8}) {

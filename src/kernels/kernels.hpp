@@ -67,7 +67,8 @@ struct Norm {
   uint32_t width;
   float epsilon;
   bool gather;
-  Range out_int8{};  ///< for products with Input::kNormed; no bytes: not wanted
+  Range out_int8{};    ///< for products with Input::kNormed; no bytes: not wanted
+  uint32_t terms = 1;  ///< int8 vectors for each of x: see Product
 };
 
 /// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
@@ -97,12 +98,15 @@ struct Product {
   Range out_int8{};
   uint64_t out_norm = 0;
   float epsilon = 0;  ///< of the norm, with kNormed
+  /// Not with kF32. 2: each x is the sum of two neighbouring int8 vectors, the second of which holds what the
+  /// codes of the first leave; up to kMaxSumColumns columns, kStore.
+  uint32_t terms = 1;
   /// Runs beside the operation before it: they write different outputs of one buffer, from the same inputs.
   bool beside = false;
 };
 
-/// The key of a product of `vectors` int8 vectors.
-ProductKey key_of(const Product& product, uint32_t vectors);
+/// The key of a product of `columns` vectors of activations.
+ProductKey key_of(const Product& product, uint32_t columns);
 
 /// How a layer's heads and KV memory are shaped.
 struct AttentionShape {
@@ -184,6 +188,8 @@ inline constexpr uint32_t kMaxSplits = 64;
 inline constexpr uint32_t kMostUnitRows = 64;
 /// Columns up to which products read the weights once for all of them.
 inline constexpr uint32_t kMaxVectorColumns = 8;
+/// Columns of products whose activations are sums of two int8 vectors.
+inline constexpr uint32_t kMaxSumColumns = kMaxVectorColumns / 2;
 
 /// Dispatches operations on one device. Outlives the recordings that it made: they read its tables.
 class Kernels {
@@ -219,8 +225,8 @@ class Kernels {
   ProductChoice choice(const ProductKey& key) const;
   /// Compiles what a product of int8 vectors needs with `choice`, so that recording it later takes no time.
   /// Several threads may do so at once.
-  void prepare(const Product& op, uint32_t vectors, const ProductChoice& choice) {
-    int8_pipeline(op, key_of(op, vectors), choice);
+  void prepare(const Product& op, uint32_t columns, const ProductChoice& choice) {
+    int8_pipeline(op, key_of(op, columns), choice);
   }
   WorkgroupLimits workgroup_limits() const { return {subgroup_, max_threads_}; }
 

@@ -17,19 +17,20 @@ uint64_t weight_bytes(const Matrix& matrix) {
 }
 
 ProductTimer::ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<const Product> products,
-                           uint32_t vectors)
+                           uint32_t columns)
     : device_(device),
       kernels_(kernels),
       stopwatch_(device),
-      key_(key_of(products.front(), vectors)),
+      key_(key_of(products.front(), columns)),
+      columns_(columns),
       products_(products.begin(), products.end()) {
   const auto scratch = [&](uint64_t bytes, vulkan::Residency residency) {
     return device.memory().allocate(bytes, residency, vulkan::Purpose::kStaging, "timing of products");
   };
-  batch_ = scratch(batch_bytes(key_.vectors), vulkan::Residency::kHostWrite);
+  batch_ = scratch(batch_bytes(columns_), vulkan::Residency::kHostWrite);
   std::memset(batch_.host(), 0, batch_.bytes());
   auto& head = *reinterpret_cast<BatchHead*>(batch_.host());
-  head.tokens = head.outputs = head.running = key_.vectors;
+  head.tokens = head.outputs = head.running = columns_;
   x_ = scratch(key_.vectors * plan::int8_vector_bytes(key_.columns), vulkan::Residency::kDevice);
   out_ = scratch(uint64_t{key_.vectors} * key_.rows * sizeof(float), vulkan::Residency::kDevice);
   out_int8_ = scratch(key_.vectors * plan::int8_vector_bytes(key_.rows), vulkan::Residency::kDevice);
@@ -57,7 +58,7 @@ double ProductTimer::seconds(const ProductChoice& choice, int runs, double enoug
   kernels_.choose(key_, choice);
   vulkan::Recording recording(device_);
   stopwatch_.start(recording.handle());
-  const Kernels::Target target{&recording, batch_.address(), key_.vectors, true, 1};
+  const Kernels::Target target{&recording, batch_.address(), columns_, true, 1};
   for (const Product& product : products_) kernels_.record(target, product);
   stopwatch_.stop(recording.handle());
   recording.finish();

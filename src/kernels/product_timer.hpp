@@ -18,7 +18,7 @@ uint64_t weight_bytes(const Matrix& matrix);
 class ProductTimer {
  public:
   /// The matrices of `products` must live as long as the timer. Errors: kMemory.
-  ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<const Product> products, uint32_t vectors);
+  ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<const Product> products, uint32_t columns);
 
   const ProductKey& key() const { return key_; }
   const std::vector<Product>& products() const { return products_; }
@@ -34,6 +34,7 @@ class ProductTimer {
   Kernels& kernels_;
   Stopwatch stopwatch_;
   ProductKey key_;
+  uint32_t columns_;
   uint64_t bytes_ = 0;
   std::vector<Product> products_;
   vulkan::Allocation batch_;

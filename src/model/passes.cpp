@@ -46,11 +46,26 @@ kernels::Rope rope(const ModelSpec& spec, const LayerWeights& w, const kernels::
           1.0F / std::sqrt(static_cast<float>(shape.head))};
 }
 
-/// Norm and output product, which is of f32 in steps too: rounding there would go straight into the logits.
+/// Norm and output product.
 std::vector<Operation> output_head(const ModelSpec& spec, const Weights& weights, const Activations& act) {
   return {kernels::Norm{act.x, weights.output_norm, act.outputs, spec.width, spec.norm_epsilon, true},
           kernels::Product{&weights.output(), act.outputs, act.logits, spec.vocabulary, 0, 0,
                            Epilogue::kStore, Count::kOutputs}};
+}
+
+/// The same by int8 vectors, each output as the sum of two: with one alone, rounding would go straight into
+/// the logits.
+std::vector<Operation> few_outputs_head(const ModelSpec& spec, const Weights& weights,
+                                        const Activations& act) {
+  if (!kernels::Kernels::takes_int8(weights.output())) return {};
+  constexpr uint32_t kTerms = 2;
+  kernels::Product product{&weights.output(), act.outputs_int8, act.logits,    spec.vocabulary, 0, 0,
+                           Epilogue::kStore,  Count::kOutputs,  Input::kNormed};
+  product.epsilon = spec.norm_epsilon;
+  product.terms = kTerms;
+  return {kernels::Norm{
+              act.x, weights.output_norm, {}, spec.width, spec.norm_epsilon, true, act.outputs_int8, kTerms},
+          product};
 }
 
 /// Adds the operations of steps, whose products take int8 vectors where they can.
@@ -65,6 +80,7 @@ class StepBuilder {
     to_->emplace_back(kernels::Embed{&weights_.embedding, act_.x});
     for (uint32_t i = 0; i < spec_.layers.size(); ++i) add_layer(i);
     pass.head = output_head(spec_, weights_, act_);
+    pass.few_head = few_outputs_head(spec_, weights_, act_);
     return pass;
   }
 

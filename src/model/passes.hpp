@@ -19,6 +19,12 @@ using Operation =
 struct Pass {
   std::vector<Operation> body;  ///< from token ids to the last layer's output
   std::vector<Operation> head;  ///< from there to the logits of the batch's outputs
+  /// The same for up to kernels::kMaxSumColumns outputs, by a faster way; empty where there is none.
+  std::vector<Operation> few_head;
+
+  const std::vector<Operation>& head_of(uint32_t outputs) const {
+    return few_head.empty() || outputs > kernels::kMaxSumColumns ? head : few_head;
+  }
 };
 
 /// The buffers that a pass works in. What is overwritten layer by layer is shared by all passes.
@@ -37,6 +43,7 @@ struct Activations {
   vulkan::Range normed_int8;
   vulkan::Range attended_int8;
   vulkan::Range hidden_int8;
+  vulkan::Range outputs_int8;  ///< two for each output: see kernels::Product::terms
   vulkan::Range counters;
   uint64_t rope_table = 0;
   uint64_t page_tables = 0;  ///< address of each slot's page table

@@ -78,6 +78,7 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   act.normed_int8 = scratch(device, bytes.normed_int8, "normalised activations of steps");
   act.attended_int8 = scratch(device, bytes.attended_int8, "attention's output of steps");
   act.hidden_int8 = scratch(device, bytes.hidden_int8, "the feed-forward layer of steps");
+  act.outputs_int8 = scratch(device, bytes.outputs_int8, "outputs of steps");
   act.counters = scratch(device, bytes.counters, "attention's counters");
   const size_t counters = memory_.size() - 1;
   const vulkan::Range sampler = scratch(device, bytes.sampler, "the sampler");

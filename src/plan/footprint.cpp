@@ -104,7 +104,8 @@ Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device) 
   for (const uint64_t bytes :
        {program.x, program.normed, program.qkv, program.attended, program.hidden, program.gate, program.up,
         program.parts, program.rope_table, program.logits, program.outputs, program.normed_int8,
-        program.attended_int8, program.hidden_int8, program.counters, program.sampler}) {
+        program.attended_int8, program.hidden_int8, program.outputs_int8, program.counters,
+        program.sampler}) {
     if (bytes > 0) result.activations += allocated(bytes);
   }
   result.ring = std::min(use.ring_bytes > 0 ? use.ring_bytes : kUsualRing, file_bytes(shape));

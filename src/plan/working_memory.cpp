@@ -66,6 +66,7 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
   bytes.attended_int8 =
       vectors(widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; }));
   bytes.hidden_int8 = vectors(widest(shape, [](const LayerShape& layer) { return layer.ffn; }));
+  bytes.outputs_int8 = kMaxSequences * int8_vector_bytes(shape.width);
   bytes.counters = limits.decode_tokens * sizeof(uint32_t) *
                    widest(shape, [](const LayerShape& layer) { return layer.heads; });
   return bytes;

@@ -60,6 +60,7 @@ struct ProgramBytes {
   uint64_t normed_int8 = 0;
   uint64_t attended_int8 = 0;
   uint64_t hidden_int8 = 0;
+  uint64_t outputs_int8 = 0;
   uint64_t counters = 0;
   uint64_t sampler = 0;  ///< its summaries of the logits
 };

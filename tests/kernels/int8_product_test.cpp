@@ -29,6 +29,7 @@ struct Case {
   bool normed = false;         ///< Input::kNormed
   bool makes_vectors = false;  ///< with kAdd and kSwiGlu
   std::optional<ProductChoice> choice{};
+  uint32_t terms = 1;      ///< int8 vectors that each x is the sum of
   bool mixed_dot = false;  ///< of signed with unsigned bytes, where the format can be so
 };
 
@@ -37,7 +38,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
       << c.columns << ", " << c.used << " of " << c.vectors << " vectors, epilogue "
       << static_cast<uint32_t>(c.epilogue) << (c.normed ? ", normed" : "")
       << (c.makes_vectors ? ", makes vectors" : "") << (c.bias ? ", bias" : "")
-      << (c.mixed_dot ? ", mixed" : "");
+      << (c.mixed_dot ? ", mixed" : "") << (c.terms > 1 ? ", of two terms" : "");
   if (!c.choice) return out;
   return out << "; " << c.choice->subgroups << " subgroups of " << c.choice->rows << " rows, "
              << c.choice->unroll << " loads, " << c.choice->passes << " passes";
@@ -59,11 +60,17 @@ Inputs inputs(const Case& c) {
   const size_t bytes = plan::int8_vector_bytes(c.columns);
   Inputs inputs{std::vector<std::byte>(kMaxVectorColumns * bytes, std::byte{0xFF}), {}};
   for (uint32_t v = 0; v < std::min(c.used, c.vectors); ++v) {
-    const Int8Vector vector = random_int8(c.columns, v + 2);
-    store_int8(vector, std::span(inputs.bytes).subspan(v * bytes, bytes));
-    inputs.values.push_back(vector.values());
+    inputs.values.emplace_back(c.columns, 0.0);
+    double squares = 0;
+    for (uint32_t term = 0; term < c.terms; ++term) {
+      const uint32_t at = v * c.terms + term;
+      const Int8Vector vector = random_int8(c.columns, at + 2);
+      store_int8(vector, std::span(inputs.bytes).subspan(at * bytes, bytes));
+      const std::vector<double> values = vector.values();
+      for (size_t i = 0; i < values.size(); ++i) inputs.values.back()[i] += values[i];
+      if (term == 0) squares = std::accumulate(vector.squares.begin(), vector.squares.end(), 0.0);
+    }
     if (!c.normed) continue;
-    const double squares = std::accumulate(vector.squares.begin(), vector.squares.end(), 0.0);
     for (double& value : inputs.values.back()) value /= std::sqrt(squares / c.columns + double{kEpsilon});
   }
   return inputs;
@@ -120,6 +127,7 @@ void check(const Case& c) {
                   c.epilogue,     c.count,          c.normed ? Input::kNormed : Input::kInt8};
   product.epsilon = kEpsilon;
   product.out_norm = device_norm.address();
+  product.terms = c.terms;
   if (c.makes_vectors) product.out_int8 = out_int8.range();
   // The count that is not asked about is larger, so that taking the wrong one shows.
   const auto used = static_cast<uint32_t>(x.values.size());
@@ -268,6 +276,20 @@ TEST(Int8ProductNormTest, Normalises) {
   }
 }
 
+TEST(Int8ProductTermsTest, AddsTwoVectors) {
+  for (const uint32_t vectors : {1U, 3U, kMaxSumColumns}) {
+    check({.format = Format::kQ6_K,
+           .segments = {34, 9},
+           .vectors = vectors,
+           .used = vectors - vectors / 2,
+           .bias = true,
+           .count = Count::kOutputs,
+           .normed = true,
+           .terms = 2});
+  }
+  check({.segments = {34, 9}, .columns = 96, .vectors = 2, .choice = ProductChoice{2, 4, 1, 2}, .terms = 2});
+}
+
 TEST(Int8ProductMakesVectorsTest, OfEveryCount) {
   for (const Epilogue epilogue : {Epilogue::kAdd, Epilogue::kSwiGlu}) {
     for (const bool other : {false, true}) {
@@ -346,9 +368,10 @@ TEST(Int8ProductErrorTest, RefusesWhatItCannotDo) {
   const DeviceArray<float> memory(4096);
   const auto refuses = [&](const TestMatrix& weights, uint32_t vectors,
                            std::optional<Epilogue> makes_vectors = {},
-                           std::optional<ProductChoice> choice = {}) {
+                           std::optional<ProductChoice> choice = {}, uint32_t terms = 1) {
     Product product{&weights.get(),   memory.range(), memory.range(), 256, 0, 0,
                     Epilogue::kStore, Count::kTokens, Input::kInt8};
+    product.terms = terms;
     if (makes_vectors) {
       product.epilogue = *makes_vectors;
       product.out_int8 = memory.range();
@@ -365,6 +388,9 @@ TEST(Int8ProductErrorTest, RefusesWhatItCannotDo) {
   refuses(TestMatrix(Format::kQ8_0, 32, 32, 1), 1, Epilogue::kSwiGlu);
   refuses(TestMatrix(Format::kQ8_0, Storage::kResident, 32, {16, 48}, 1), 1, Epilogue::kAdd);
   refuses(weights, 1, Epilogue::kSwiGlu, ProductChoice{4, 4, 1, 2});
+  refuses(weights, kMaxSumColumns + 1, {}, {}, 2);
+  refuses(weights, 1, Epilogue::kAdd, {}, 2);
+  refuses(weights, 1, {}, {}, 3);
   refuses(weights, 1, Epilogue::kAdd, ProductChoice{4, 4, 1, 4});
 }
 

@@ -63,6 +63,18 @@ inline void store_int8(const Int8Vector& vector, std::span<std::byte> out) {
   }
 }
 
+/// What an int8 vector of `columns` in memory stands for.
+inline std::vector<double> int8_values(std::span<const std::byte> bytes, size_t columns) {
+  const Int8Layout layout(columns);
+  std::vector<double> values;
+  for (size_t i = 0; i < columns; ++i) {
+    float scale = 0;
+    std::memcpy(&scale, &bytes[layout.facts(i / 32)], sizeof(scale));
+    values.push_back(double{scale} * static_cast<int8_t>(bytes[layout.code(i)]));
+  }
+  return values;
+}
+
 /// A vector with codes from all over their range, among them both ends of it.
 inline Int8Vector random_int8(uint32_t columns, uint32_t seed) {
   std::mt19937 random(seed);

@@ -126,6 +126,41 @@ TEST(NormTest, MakesInt8Vectors) {
   }
 }
 
+TEST(NormTest, MakesInt8VectorsOfTwoTerms) {
+  for (const uint32_t width : {32U, 96U, 576U, 4096U + 32}) {
+    constexpr uint32_t kRecorded = 3;
+    const std::vector<uint32_t> outputs{2, 0};
+    std::vector<float> x = test::uniforms(size_t{3} * width, width, -5, 5);
+    std::fill_n(x.begin(), 32, 0.0F);  // a unit of nothing leaves nothing
+    const std::vector<float> weight = test::uniforms(width, 5, 0.5F, 2);
+    const DeviceArray<float> device_x(x);
+    const DeviceArray<float> device_weight(weight);
+    const DeviceArray<std::byte> out = untouched_int8(size_t{2} * kRecorded, width);
+    run(Norm{device_x.range(), device_weight.address(), {}, width, 1e-5F, true, out.range(), 2},
+        TestBatch(std::vector<Entry>(3), outputs), {kRecorded});
+
+    const std::vector<std::byte> got = out.get();
+    const size_t bytes = plan::int8_vector_bytes(width);
+    std::vector<Expected> terms;
+    std::vector<Expected> squares;
+    for (const uint32_t row : outputs) {
+      const std::vector<double> values(x.begin() + int64_t{row} * width,
+                                       x.begin() + int64_t{row + 1} * width);
+      const ExpectedNormed normed = expected_normed({values, std::vector<double>(width, 0)}, weight);
+      // What the codes that are there leave, which rounding may have made larger or smaller by itself.
+      const std::vector<double> held =
+          int8_values(std::span(got).subspan(terms.size() * bytes, bytes), width);
+      Expected rest = normed.weighted;
+      for (size_t i = 0; i < width; ++i) rest.values[i] -= held[i];
+      terms.push_back(normed.weighted);
+      terms.push_back(rest);
+      squares.insert(squares.end(), 2, normed.squares);
+    }
+    SCOPED_TRACE(::testing::Message() << "width " << width);
+    expect_int8_vectors(got, terms, 2 * kRecorded, squares);
+  }
+}
+
 TEST(NormTest, LargeAndSmallValues) {
   check_norm(576, 1, TestBatch::of(1), {0}, 1, false, 1e6F);
   check_norm(576, 1, TestBatch::of(1), {0}, 1, false, 1e-6F);

@@ -34,6 +34,25 @@ TEST(ProgramTest, ALayerIsEightOperations) {
   EXPECT_GE(program.logits().bytes(), 4U * 48 * sizeof(float));
 }
 
+TEST(ProgramTest, FewOutputsAreSumsOfTwoInt8Vectors) {
+  TinyModel tiny;
+  for (const bool blocks : {true, false}) {
+    tiny.tensors["output.weight"] = {blocks ? Format::kQ8_0 : Format::kF16, {64, 48}};
+    const gguf::File file = tiny.open();
+    const ModelSpec spec = read_spec(file);
+    const Weights weights = load_weights(file, spec, test::device(), {});
+    const Program program(spec, weights, kLimits, {.int8 = true}, test::device());
+    EXPECT_EQ(kinds(program.step().head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0}));
+    // Of a few outputs it is two dispatches as well, of vectors of two terms.
+    const std::vector<Operation>& few = program.step().head_of(kernels::kMaxSumColumns);
+    EXPECT_EQ(kinds(few), kinds(program.step().head));
+    EXPECT_EQ(std::get<kernels::Norm>(few[0]).terms, blocks ? 2 : 1);
+    EXPECT_EQ(std::get<kernels::Product>(few[1]).terms, blocks ? 2 : 1);
+    EXPECT_EQ(std::get<kernels::Product>(program.step().head_of(kernels::kMaxSumColumns + 1)[1]).input,
+              kernels::Input::kF32);
+  }
+}
+
 TEST(ProgramTest, MixedFormatsCostOperations) {
   TinyModel tiny;
   tiny.tensors["blk.0.attn_v.weight"].format = Format::kQ8_0;

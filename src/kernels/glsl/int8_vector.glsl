@@ -26,8 +26,8 @@ float sum_of_eight(float value) {
 
 /// Makes units of int8 vectors. Eight neighbouring lanes, the first a multiple of 8, hold a unit: each 4 of its values
 /// in order, and of its `squares` the sum of its own 4. Called by whole subgroups; lanes whose `wanted` is false store
-/// nothing.
-void store_int8_unit(uint64_t vector, uint units, uint unit, vec4 values, float squares, bool wanted) {
+/// nothing. Gives what the codes leave of the values, so that a second vector can hold it.
+vec4 store_int8_unit(uint64_t vector, uint units, uint unit, vec4 values, float squares, bool wanted) {
   const uint word = gl_SubgroupInvocationID & 7u;
   const vec4 size = abs(values);
   float largest = max(max(size.x, size.y), max(size.z, size.w));
@@ -41,10 +41,12 @@ void store_int8_unit(uint64_t vector, uint units, uint unit, vec4 values, float 
   sum += subgroupShuffleXor(sum, 2);
   const float other = subgroupShuffleXor(sum, 4);
   squares = sum_of_eight(squares);
-  if (!wanted) return;
+  const vec4 rest = fma(vec4(-d), codes, values);
+  if (!wanted) return rest;
   const uint plane = int8_plane_bytes(units);
   WriteWords(vector + (2 * (unit & 3) + word / 4) * plane + 16 * (unit >> 2) + 4 * (word & 3)).v[0] = pack_codes(codes);
   if (word == 0) WriteFloats4(vector + 8 * plane + 16 * unit).v[0] = vec4(d, d * sum, d * other, squares);
+  return rest;
 }
 
 /// The same for a vector that is taken as it is.

@@ -2,8 +2,9 @@
 // Matrix times COLS int8 vectors in one read of the weights, by integer dot products:
 // out[c][r] = sum over k of weights[r][k] x[c][k] (+ bias[r]).
 // A subgroup computes ROWS rows at a time, PASSES times; its lanes share the columns of the matrix in units of 32.
-// weights (rows, columns) in FORMAT; x (c, columns) int8 vectors (int8_vector.glsl), with NORMED such as are to be
+// weights (rows, columns) in FORMAT; x (COLS, columns) int8 vectors (int8_vector.glsl), with NORMED such as are to be
 // normalised; bias (rows) f32; out (c, out_stride) f32 and, as EPILOGUE asks, int8 vectors (c, 32 * vector_units).
+// With TERMS = 2, x[c] is the sum of two neighbouring int8 vectors, and there are COLS / 2 of them.
 // Groups: (rows / (ROWS * PASSES * subgroups in a workgroup)). Where int8 vectors are made, a workgroup makes one unit.
 #include "common.glsl"
 #include "epilogue.glsl"
@@ -20,6 +21,7 @@ layout(constant_id = 9) const bool NORMED = false;
 layout(constant_id = 10) const bool MIXED_DOT = false;  // products of signed with unsigned bytes are as fast as others
 // The next loads are under way while sums are made, at the price of registers, and with that of fewer subgroups.
 layout(constant_id = 11) const bool AHEAD = false;
+layout(constant_id = 12) const uint TERMS = 1;  // with 2, EPILOGUE is kStore
 
 layout(push_constant) uniform Constants {
   uint64_t weights;
@@ -113,14 +115,23 @@ void load_units(uint pass, uint unit, uint step, uint units) {
   }
 }
 
+void clear_sums() {
+  [[unroll]] for (uint c = 0; c < COLS; ++c) {
+    squares[c] = 0;
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) sums[r][c] = 0;
+  }
+}
+
 /// Sums over the subgroup, and stores the results of a pass.
 void finish_rows(uint pass, uint count, float previous[ROWS][COLS]) {
   const uint lane = gl_SubgroupInvocationID;
   const uint first = first_row(pass);
-  [[unroll]] for (uint c = 0; c < COLS; ++c) {
-    const float factor = NORMED ? inversesqrt(subgroupAdd(squares[c]) / float(columns) + epsilon) : 1;
+  [[unroll]] for (uint c = 0; c < COLS / TERMS; ++c) {
+    const float factor = NORMED ? inversesqrt(subgroupAdd(squares[c * TERMS]) / float(columns) + epsilon) : 1;
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-      sums[r][c] = subgroupAdd(sums[r][c]) * factor;
+      float sum = sums[r][c * TERMS];
+      if (TERMS == 2) sum += sums[r][c * TERMS + 1];
+      sums[r][c] = subgroupAdd(sum) * factor;
       if (BIAS) sums[r][c] += bias.v[min(first + r, rows - 1)];
       if (kAdds) sums[r][c] += previous[r][c];
     }
@@ -131,9 +142,8 @@ void finish_rows(uint pass, uint count, float previous[ROWS][COLS]) {
       if (kMakesVectors) outputs[c * 32 + ((pass * gl_NumSubgroups + gl_SubgroupID) * ROWS + r) / stride] = value;
       if (EPILOGUE != kSwiGluInt8 && first + r < rows) result.v[c * out_stride + (first + r) / stride] = value;
     }
-    squares[c] = 0;
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) sums[r][c] = 0;
   }
+  clear_sums();
 }
 
 void main() {
@@ -146,10 +156,7 @@ void main() {
 
   if (AHEAD) load_units(0, lane * kLoadUnits, step, units);  // before tables are there
   load_tables();
-  [[unroll]] for (uint c = 0; c < COLS; ++c) {
-    squares[c] = 0;
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) sums[r][c] = 0;
-  }
+  clear_sums();
   float previous[ROWS][COLS];
   uint pass = 0;
   uint turn = 0;

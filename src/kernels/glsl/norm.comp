@@ -1,7 +1,8 @@
 #version 460
 // RMS norm: out[c] = x[r] / sqrt(mean(x[r]^2) + epsilon) * weight, where r is c, or with GATHER the batch's
 // output_index[c]. One workgroup a row. Groups: (columns of the batch). x, out (tokens, width) f32; weight (width) f32;
-// int8 vectors (tokens, width) to be normalised (int8_vector.glsl), where wanted. RMSNorm: https://arxiv.org/abs/1910.07467
+// int8 vectors (tokens, TERMS, width) to be normalised (int8_vector.glsl), where wanted. With two terms the second vector
+// holds what the codes of the first leave: their sum has 15 bits. RMSNorm: https://arxiv.org/abs/1910.07467
 #include "common.glsl"
 #include "int8_vector.glsl"
 layout(local_size_x_id = 0) in;
@@ -9,6 +10,7 @@ layout(constant_id = 1) const uint SUBGROUP = 8;
 layout(constant_id = 2) const bool GATHER = false;
 layout(constant_id = 3) const bool FLOATS = true;
 layout(constant_id = 4) const bool INT8 = false;
+layout(constant_id = 5) const uint TERMS = 1;
 
 layout(push_constant) uniform Constants {
   Floats4 x;
@@ -47,8 +49,11 @@ void main() {
     const vec4 weighted = value * weight.v[i];
     if (FLOATS && wanted) normed.v[c * fours + i] = weighted * factor;
     if (INT8) {
-      store_int8_unit(vectors + uint64_t(c * int8_vector_bytes(width / 32)), width / 32, i / 8, weighted,
-                      dot(value, value), wanted);
+      const uint units = width / 32;
+      const uint64_t vector = vectors + uint64_t(c * TERMS * int8_vector_bytes(units));
+      const float square = dot(value, value);
+      const vec4 rest = store_int8_unit(vector, units, i / 8, weighted, square, wanted);
+      if (TERMS == 2) store_int8_unit(vector + uint64_t(int8_vector_bytes(units)), units, i / 8, rest, square, wanted);
     }
   }
 }
