@@ -1,56 +1,51 @@
-// One sequence as the device sees it: its page table, how it is sampled, and where its drawn tokens land.
+// One sequence as the host knows it, and its memory on the present device.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "caldera/session.hpp"
-#include "engine/kv_pages.hpp"
-#include "kernels/state.hpp"
-#include "vulkan/device.hpp"
+#include "engine/slot_memory.hpp"
 
 namespace caldera::engine {
 
-/// Device memory of one sequence, kept for the life of the engine. The device must be idle for every change.
+/// What of a sequence outlives a device. The device must be idle for every change but reserve().
 class Slot {
  public:
-  Slot(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context);
-
-  /// The tokens of the sequence, and how many of them have their keys and values in memory.
   std::vector<Token> tokens;
-  uint32_t computed = 0;
-  bool open = false;  ///< a session holds it
+  uint32_t computed = 0;  ///< of `tokens`, from the first: have their keys and values in device memory
+  bool open = false;      ///< a session holds it
 
-  /// Makes sure that pages for the first `count` tokens are in the table. Errors: kMemory. May be called
-  /// while the device works on earlier tokens.
-  void reserve(uint32_t count);
+  /// Goes on with empty memory of another device; null: with none.
+  void attach(SlotMemory* memory) {
+    memory_ = memory;
+    computed = 0;
+  }
+
+  /// Makes room for the first `count` tokens. Errors: kMemory. May be called while the device works on
+  /// earlier tokens.
+  void reserve(uint32_t count) { memory_->reserve(count); }
   /// Forgets tokens from `length` on, and the pages that held only them.
-  void truncate(uint32_t length);
+  void truncate(uint32_t length) {
+    tokens.resize(std::min<size_t>(tokens.size(), length));
+    computed = std::min(computed, length);
+    memory_->keep(computed);
+  }
 
-  /// Prepares drawing: parameters, and the penalty window from the tokens so far.
+  /// Prepares drawing, see SlotMemory::begin().
   void begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode_entry,
-             std::span<const Token> end_tokens);
+             std::span<const Token> end_tokens) {
+    memory_->begin(tokens, sampling, seed, decode_entry, end_tokens);
+  }
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
-  bool end();
+  bool end() { return memory_->end(); }
   /// The `index`-th token drawn since begin(); its step must be done.
-  Token drawn(uint32_t index) const;
-
-  uint64_t page_table() const { return table_.address(); }
-  uint64_t addresses() const { return addresses_.address(); }
+  Token drawn(uint32_t index) const { return memory_->drawn(index); }
 
  private:
-  void fill_penalty_window(uint32_t window);
-
-  KvPages& pages_;
-  std::vector<KvPages::Page> held_;
-  uint32_t vocabulary_;
-  vulkan::Allocation table_;      ///< addresses of pages
-  vulkan::Allocation sequence_;   ///< kernels::Sequence
-  vulkan::Allocation counts_;     ///< (vocabulary) u32
-  vulkan::Allocation history_;    ///< (context) u32
-  vulkan::Allocation results_;    ///< (kResultRing) u32
-  vulkan::Allocation addresses_;  ///< kernels::SlotAddresses
+  SlotMemory* memory_ = nullptr;
 };
 
 }  // namespace caldera::engine

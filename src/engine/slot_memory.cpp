@@ -1,4 +1,4 @@
-#include "engine/slot.hpp"
+#include "engine/slot_memory.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -17,7 +17,7 @@ uint32_t pages_for(uint32_t tokens) {
 
 }  // namespace
 
-Slot::Slot(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context)
+SlotMemory::SlotMemory(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context)
     : pages_(pages), vocabulary_(vocabulary) {
   const auto shared = [&](uint64_t bytes, const char* what) {
     return device.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
@@ -34,7 +34,7 @@ Slot::Slot(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t
   std::memcpy(addresses_.host(), &addresses, sizeof(addresses));
 }
 
-void Slot::reserve(uint32_t count) {
+void SlotMemory::reserve(uint32_t count) {
   while (held_.size() < pages_for(count)) {
     held_.push_back(pages_.take());
     const uint64_t address = held_.back()->address();
@@ -42,13 +42,11 @@ void Slot::reserve(uint32_t count) {
   }
 }
 
-void Slot::truncate(uint32_t length) {
-  tokens.resize(std::min<size_t>(tokens.size(), length));
-  computed = std::min(computed, length);
-  held_.resize(std::min<size_t>(held_.size(), pages_for(computed)));
+void SlotMemory::keep(uint32_t count) {
+  held_.resize(std::min<size_t>(held_.size(), pages_for(count)));
 }
 
-void Slot::fill_penalty_window(uint32_t window) {
+void SlotMemory::fill_penalty_window(std::span<const Token> tokens, uint32_t window) {
   std::memset(counts_.host(), 0, uint64_t{vocabulary_} * sizeof(uint32_t));
   std::vector<uint32_t> counts(vocabulary_);
   for (size_t i = tokens.size() - std::min<size_t>(tokens.size(), window); i < tokens.size(); ++i) {
@@ -58,8 +56,8 @@ void Slot::fill_penalty_window(uint32_t window) {
   std::memcpy(history_.host(), tokens.data(), tokens.size() * sizeof(uint32_t));
 }
 
-void Slot::begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode_entry,
-                 std::span<const Token> end_tokens) {
+void SlotMemory::begin(std::span<const Token> tokens, const SamplingOptions& sampling, uint64_t seed,
+                       uint32_t decode_entry, std::span<const Token> end_tokens) {
   kernels::Sequence state{};
   state.temperature = sampling.temperature;
   state.top_p = sampling.top_p;
@@ -77,18 +75,18 @@ void Slot::begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode
   // The host checks every token too; the device only stops early for as many as it can hold.
   state.end_count = static_cast<uint32_t>(std::min<size_t>(end_tokens.size(), kernels::kMaxEndTokens));
   for (uint32_t i = 0; i < state.end_count; ++i) state.end_token[i] = static_cast<uint32_t>(end_tokens[i]);
-  if (state.penalty_window > 0) fill_penalty_window(state.penalty_window);
+  if (state.penalty_window > 0) fill_penalty_window(tokens, state.penalty_window);
   std::memcpy(sequence_.host(), &state, sizeof(state));
 }
 
-bool Slot::end() {
+bool SlotMemory::end() {
   uint32_t& ended = reinterpret_cast<kernels::Sequence*>(sequence_.host())->ended;
   const bool was_running = ended == 0;
   ended = 1;
   return was_running;
 }
 
-Token Slot::drawn(uint32_t index) const {
+Token SlotMemory::drawn(uint32_t index) const {
   uint32_t token = 0;
   std::memcpy(&token, results_.host() + index % kernels::kResultRing * sizeof(token), sizeof(token));
   if (token >= vocabulary_) {

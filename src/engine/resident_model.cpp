@@ -1,0 +1,220 @@
+#include "engine/resident_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "caldera/error.hpp"
+#include "engine/bandwidth.hpp"
+#include "engine/cache_folder.hpp"
+#include "kernels/state.hpp"
+#include "kernels/tuner.hpp"
+#include "model/plan_shape.hpp"
+#include "plan/footprint.hpp"
+#include "plan/limits.hpp"
+#include "vulkan/physical_device.hpp"
+
+namespace caldera::engine {
+namespace {
+
+using vulkan::Purpose;
+using vulkan::Residency;
+
+}  // namespace
+
+model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
+                                const vulkan::PhysicalDevice& device) {
+  // Who asks for no context gets the model's own, as far as memory goes: room for a usual conversation is
+  // kept.
+  const plan::ModelShape shape = model::plan_shape(spec);
+  const plan::Topology topology = vulkan::topology_of(device);
+  const auto need = [&](uint32_t context) {
+    const plan::Use use{
+        .context = context, .sequences = options.sequences, .prefill_rows = options.prefill_rows};
+    return plan::footprint(shape, use, topology.type);
+  };
+  const plan::Footprint whole = need(options.context > 0 ? options.context : spec.context);
+  if (options.context > 0) return {whole.activations + whole.kv, whole.activations + whole.kv};
+  const uint64_t page = options.sequences * model::page_bytes(spec);
+  return {whole.activations + page, whole.activations + std::min(whole.kv, need(plan::kUsualContext).kv)};
+}
+
+ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& options,
+                             const MakeWeights& make_weights)
+    : spec_(spec),
+      instance_(options.validation),
+      device_(instance_, instance_.choose(options.device), {.memory_limit = options.memory_limit}),
+      pipelines_(device_, cache_folder()),
+      kernels_(device_, pipelines_),
+      weights_(make_weights(device_)),
+      pages_(device_, model::page_bytes(spec_)),
+      tuning_(options.tuning) {
+  if (device_.memory().used_far(Purpose::kWeights) > 0) {
+    try {
+      far_read_ = read_bandwidth(device_, pipelines_, plan::Reach::kFar);
+    } catch (const Error&) {  // the model works all the same; what the bus costs is then not known
+    }
+  }
+  context_ = options.context > 0 ? options.context : spec_.context;
+  const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  read_tokens_ = plan::read_tokens(software, context_, options.prefill_rows);
+
+  const auto shared = [&](uint64_t bytes, const char* what) {
+    vulkan::Allocation memory =
+        device_.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
+    std::memset(memory.host(), 0, bytes);
+    return memory;
+  };
+  read_batch_ = shared(kernels::batch_bytes(read_tokens_), "a batch");
+  decode_batch_ = shared(kernels::batch_bytes(kMaxSequences), "the decode batch");
+  page_tables_ = shared(options.sequences * sizeof(uint64_t), "page tables");
+  slot_addresses_ = shared(options.sequences * sizeof(uint64_t), "slots");
+  for (uint32_t i = 0; i < options.sequences; ++i) {
+    slots_.push_back(std::make_unique<SlotMemory>(device_, pages_, spec_.vocabulary, context_));
+    const uint64_t table = slots_[i]->page_table();
+    const uint64_t addresses = slots_[i]->addresses();
+    std::memcpy(page_tables_.host() + i * sizeof(table), &table, sizeof(table));
+    std::memcpy(slot_addresses_.host() + i * sizeof(addresses), &addresses, sizeof(addresses));
+  }
+
+  const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
+  const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
+                    (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
+  const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
+                                    decode_batch_.address(), int8};
+  program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
+  const model::LayerSpec& layer = spec_.layers[0];
+  const kernels::AttentionShape attention{
+      .heads = layer.heads, .kv_heads = layer.kv_heads, .head = layer.head};
+  attention_groups_ = int8 ? kernels_.decode_attention_groups(attention) : layer.kv_heads;
+  recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
+  tune_once(1);
+}
+
+ResidentModel::~ResidentModel() {
+  // A lost device cannot be waited for, and there is nobody left to tell.
+  try {
+    device_.wait_all();
+  } catch (const Error&) {
+  }
+  pipelines_.save();
+}
+
+MemoryUse ResidentModel::memory() {
+  const vulkan::MemoryPool& pool = device_.memory();
+  MemoryUse use;
+  use.weights = pool.used(Purpose::kWeights);
+  use.kv = pool.used(Purpose::kKv);
+  use.kv_limit = slots_.size() * pages_.page_bytes() *
+                 ((uint64_t{context_} + kernels::kPageTokens - 1) / kernels::kPageTokens);
+  use.activations = pool.used(Purpose::kActivations);
+  use.staging = pool.used(Purpose::kStaging);
+  use.imported = pool.imported();
+  use.far_weights = pool.used_far(Purpose::kWeights);
+  use.far_bandwidth = far_read_;
+  use.heaps = pool.heaps();
+  return use;
+}
+
+StepShape ResidentModel::decode_shape() {
+  const vulkan::RecordingShape& shape = recordings_->step(decode_batch_.address(), 1, 1).shape();
+  return {shape.dispatches, shape.barriers};
+}
+
+std::filesystem::path ResidentModel::tuning_file() const {
+  return kernels::product_memory_file(pipelines_);
+}
+
+std::vector<kernels::TunedProduct> ResidentModel::tune(uint32_t sequences,
+                                                       const kernels::TuneOptions& options) {
+  std::vector<kernels::Product> products;
+  const model::Pass& pass = program_->step();
+  for (const std::vector<model::Operation>* part : {&pass.body, &pass.head_of(sequences)}) {
+    for (const model::Operation& operation : *part) {
+      if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
+    }
+  }
+  return kernels::tune(device_, kernels_, products, sequences, tuning_file(), options);
+}
+
+void ResidentModel::tune_once(uint32_t sequences) {
+  const uint32_t vectors = std::bit_ceil(sequences);
+  if (!tunable() || tuning_ == Tuning::kOff || !tuned_.insert(vectors).second) return;
+  // Of one sequence the two seconds that starting may take; of several, what a conversation can wait.
+  const std::chrono::duration<double> budget(vectors == 1 ? 1.8 : 0.8);
+  tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain});
+}
+
+void ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position) {
+  const auto count = static_cast<uint32_t>(tokens.size());
+  wait_all();  // the batch may still be read
+  kernels::BatchHead& head = read_head();
+  head.tokens = count;
+  head.outputs = 0;
+  head.running = 1;
+  for (uint32_t i = 0; i < count; ++i) {
+    head.entries()[i] = {static_cast<uint32_t>(tokens[i]), position + i, slot, 0};
+  }
+  const uint32_t splits = splits_for(position + count, 1);
+  const VkCommandBuffer buffer =
+      recordings_->read(read_batch_.address(), std::bit_ceil(count), splits).handle();
+  device_.submit({&buffer, 1});
+}
+
+uint64_t ResidentModel::submit_outputs(uint32_t first, uint32_t rows, bool sample) {
+  wait_all();
+  kernels::BatchHead& head = read_head();
+  head.outputs = rows;
+  for (uint32_t i = 0; i < rows; ++i) head.output_index[i] = first + i;
+  const VkCommandBuffer buffer =
+      recordings_->outputs(read_batch_.address(), std::bit_ceil(rows), sample).handle();
+  return device_.submit({&buffer, 1});
+}
+
+std::vector<float> ResidentModel::download_logits(uint32_t rows) {
+  std::vector<float> logits(uint64_t{rows} * spec_.vocabulary);
+  device_.download(program_->logits(), 0, std::as_writable_bytes(std::span(logits)));
+  return logits;
+}
+
+void ResidentModel::begin_decode(std::span<const kernels::Entry> entries) {
+  wait_all();
+  const auto count = static_cast<uint32_t>(entries.size());
+  tune_once(count);
+  kernels::BatchHead& head = decode_head();
+  head.tokens = count;
+  head.outputs = count;
+  head.running = count;
+  for (uint32_t i = 0; i < count; ++i) {
+    head.output_index[i] = i;
+    head.entries()[i] = entries[i];
+  }
+}
+
+void ResidentModel::leave_decode(uint32_t slot) {
+  wait_all();
+  if (!slots_[slot]->end()) return;
+  kernels::BatchHead& head = decode_head();
+  head.running -= 1;
+  if (head.running == 0) head.tokens = 0;
+}
+
+uint64_t ResidentModel::submit_step(uint32_t longest) {
+  const kernels::BatchHead& head = decode_head();
+  const uint32_t sequences = head.outputs;
+  const VkCommandBuffer buffer =
+      recordings_->step(decode_batch_.address(), sequences, splits_for(longest, sequences)).handle();
+  return device_.submit({&buffer, 1});
+}
+
+uint32_t ResidentModel::splits_for(uint32_t longest, uint32_t sequences) const {
+  return kernels_.splits_for(longest, sequences * attention_groups_);
+}
+
+uint32_t ResidentModel::steps_ahead() const {
+  return device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 2 : 4;
+}
+
+}  // namespace caldera::engine

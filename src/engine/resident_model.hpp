@@ -1,0 +1,120 @@
+// A model on a device: all that is lost with the device.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "caldera/model.hpp"
+#include "engine/kv_pages.hpp"
+#include "engine/recordings.hpp"
+#include "engine/slot_memory.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/tuner.hpp"
+#include "model/placer.hpp"
+#include "model/program.hpp"
+#include "model/spec.hpp"
+#include "model/weights.hpp"
+#include "vulkan/device.hpp"
+#include "vulkan/instance.hpp"
+#include "vulkan/pipeline_store.hpp"
+
+namespace caldera::engine {
+
+/// Sessions that may be alive at once: one read of the weights serves them all.
+inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
+
+/// What memory weights are to leave to a context as asked for.
+model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
+                                const vulkan::PhysicalDevice& device);
+
+/// Places a model's weights on the device it is given.
+using MakeWeights = std::function<model::Weights(vulkan::Device& device)>;
+
+/// A device with a model's weights, the memory of sequences, and the work recorded for them. It knows nothing
+/// that Engine could not tell another one: made as a whole, and thrown away as a whole. `slot` is an index of
+/// LoadOptions::sequences everywhere.
+class ResidentModel {
+ public:
+  /// `spec` must stay. Errors: as Model::load, and what `make_weights` throws.
+  ResidentModel(const model::ModelSpec& spec, const LoadOptions& options, const MakeWeights& make_weights);
+  ~ResidentModel();
+  ResidentModel(const ResidentModel&) = delete;
+  ResidentModel& operator=(const ResidentModel&) = delete;
+
+  const vulkan::PhysicalDevice& physical() const { return device_.physical(); }
+  const model::Weights& weights() const { return weights_; }
+  uint32_t context() const { return context_; }
+  uint32_t read_tokens() const { return read_tokens_; }  ///< most tokens of a batch that is read
+  SlotMemory& slot(uint32_t index) { return *slots_[index]; }
+  Recordings& recordings() { return *recordings_; }
+  MemoryUse memory();
+  StepShape decode_shape();
+  const std::vector<std::string>& validation_messages() const { return instance_.validation_log().messages; }
+
+  /// Whether decode steps have products to tune on this device.
+  bool tunable() const { return program_->int8() && kernels_.prefers_int8(); }
+  /// Tunes the products of steps of `sequences` sequences; see kernels::tune(). The device must be idle.
+  std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options);
+  /// Tunes before the first step of so many sequences, unless the options say not to.
+  void tune_once(uint32_t sequences);
+  /// Where what tuning finds is remembered; empty: nowhere.
+  std::filesystem::path tuning_file() const;
+
+  /// Reads `tokens` (at most read_tokens()), which begin at `position` of the slot and have room there, as
+  /// one batch. Does not wait.
+  void submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position);
+  /// Computes the logits of `rows` of the tokens read last, the first of which is `first`; with `sample`,
+  /// draws the next token of the last too. Waits for the read, not for this.
+  uint64_t submit_outputs(uint32_t first, uint32_t rows, bool sample);
+  /// Logits as computed last, (rows, vocabulary). Waits.
+  std::vector<float> download_logits(uint32_t rows);
+
+  /// Makes `entries` the decode batch.
+  void begin_decode(std::span<const kernels::Entry> entries);
+  /// Takes a sequence out of it.
+  void leave_decode(uint32_t slot);
+  /// Submits a step of the decode batch; `longest`: tokens of its longest sequence with this step.
+  uint64_t submit_step(uint32_t longest);
+  /// Steps worth submitting ahead of the host.
+  uint32_t steps_ahead() const;
+
+  void wait(uint64_t step) { device_.wait(step); }
+  void wait_all() { device_.wait_all(); }
+
+ private:
+  kernels::BatchHead& decode_head() { return *reinterpret_cast<kernels::BatchHead*>(decode_batch_.host()); }
+  kernels::BatchHead& read_head() { return *reinterpret_cast<kernels::BatchHead*>(read_batch_.host()); }
+  /// Parts for the attention of a token of each of `sequences`, the longest of which has so many.
+  uint32_t splits_for(uint32_t longest, uint32_t sequences) const;
+
+  const model::ModelSpec& spec_;
+  vulkan::Instance instance_;
+  vulkan::Device device_;
+  vulkan::PipelineStore pipelines_;
+  kernels::Kernels kernels_;
+  model::Weights weights_;
+  KvPages pages_;
+  std::optional<double> far_read_;  ///< GB/s at which weights across the bus are read, where there are any
+  Tuning tuning_ = Tuning::kAuto;
+  std::set<uint32_t> tuned_;  ///< numbers of vectors
+  uint32_t context_ = 0;
+  uint32_t attention_groups_ =
+      0;  ///< workgroups of a step's attention, for a sequence and a part of its keys
+  uint32_t read_tokens_ = 0;
+  vulkan::Allocation read_batch_;
+  vulkan::Allocation decode_batch_;
+  vulkan::Allocation page_tables_;
+  vulkan::Allocation slot_addresses_;
+  std::vector<std::unique_ptr<SlotMemory>> slots_;
+  std::unique_ptr<model::Program> program_;
+  std::unique_ptr<Recordings> recordings_;
+};
+
+}  // namespace caldera::engine

@@ -1,0 +1,51 @@
+// One sequence as the device sees it: its pages, how it is sampled, and where its drawn tokens land.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "caldera/session.hpp"
+#include "engine/kv_pages.hpp"
+#include "kernels/state.hpp"
+#include "vulkan/device.hpp"
+
+namespace caldera::engine {
+
+/// Device memory of one sequence; goes with the device. The device must be idle for every change.
+class SlotMemory {
+ public:
+  SlotMemory(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context);
+
+  /// Makes sure that pages for the first `count` tokens are in the table. Errors: kMemory. May be called
+  /// while the device works on earlier tokens.
+  void reserve(uint32_t count);
+  /// Gives back the pages that hold none of the first `count` tokens.
+  void keep(uint32_t count);
+
+  /// Prepares drawing: parameters, and the penalty window from `tokens`, all of the sequence so far.
+  void begin(std::span<const Token> tokens, const SamplingOptions& sampling, uint64_t seed,
+             uint32_t decode_entry, std::span<const Token> end_tokens);
+  /// Makes the sampler pass this sequence over. Returns whether it did not already.
+  bool end();
+  /// The `index`-th token drawn since begin(); its step must be done.
+  Token drawn(uint32_t index) const;
+
+  uint64_t page_table() const { return table_.address(); }
+  uint64_t addresses() const { return addresses_.address(); }
+
+ private:
+  void fill_penalty_window(std::span<const Token> tokens, uint32_t window);
+
+  KvPages& pages_;
+  std::vector<KvPages::Page> held_;
+  uint32_t vocabulary_;
+  vulkan::Allocation table_;      ///< addresses of pages
+  vulkan::Allocation sequence_;   ///< kernels::Sequence
+  vulkan::Allocation counts_;     ///< (vocabulary) u32
+  vulkan::Allocation history_;    ///< (context) u32
+  vulkan::Allocation results_;    ///< (kResultRing) u32
+  vulkan::Allocation addresses_;  ///< kernels::SlotAddresses
+};
+
+}  // namespace caldera::engine
