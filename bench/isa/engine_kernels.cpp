@@ -97,8 +97,9 @@ class Cases {
 
   /// `splits`: parts that attention of one token is split into.
   void add_attention(const char* model, uint32_t heads, uint32_t kv_heads, uint32_t head, bool neox,
-                     bool norms) {
-    const kernels::AttentionShape shape{heads, kv_heads, head, 0, 1 << 20, 0};
+                     bool norms, plan::KvFormat keys = plan::KvFormat::kF16,
+                     plan::KvFormat values = plan::KvFormat::kF16) {
+    const kernels::AttentionShape shape{heads, kv_heads, head, 0, 1 << 20, 0, keys, values};
     const kernels::Rope rope{shape,
                              range(2),
                              address(3),
@@ -233,6 +234,13 @@ std::vector<Case> engine_cases() {
   cases.add_attention("Llama 405B", 128, 8, 128, false, false);
   cases.add_attention("Llama 1B", 32, 8, 64, false, false);
   cases.add_attention("Qwen3 30B", 32, 4, 128, true, true);
+  constexpr auto kQ8_0 = plan::KvFormat::kQ8_0;
+  constexpr auto kQ4_0 = plan::KvFormat::kQ4_0;
+  cases.add_attention("Llama 8B, KV q8_0", 32, 8, 128, false, false, kQ8_0, kQ8_0);
+  cases.add_attention("Llama 8B, KV q4_0", 32, 8, 128, false, false, kQ4_0, kQ4_0);
+  cases.add_attention("Llama 8B, K q8_0, V q4_0", 32, 8, 128, false, false, kQ8_0, kQ4_0);
+  cases.add_attention("Llama 405B, KV q8_0", 128, 8, 128, false, false, kQ8_0, kQ8_0);
+  cases.add_attention("Llama 1B, KV q8_0", 32, 8, 64, false, false, kQ8_0, kQ8_0);
   return cases.take();
 }
 

@@ -12,13 +12,30 @@
 namespace caldera::kernels {
 namespace {
 
-/// Dimensions in 16 bytes of f16: a lane's piece of a row of keys or values.
+/// Dimensions of a lane's piece of a row of keys or values.
 constexpr uint32_t kPiece = 8;
+/// Dimensions with one scale in KV memory of q8_0 and q4_0.
+constexpr uint32_t kBlock = 32;
 
-/// Lanes that share a key.
-uint32_t lanes_of_key(uint32_t head, uint32_t subgroup) {
-  return std::min(subgroup, std::bit_ceil(head / kPiece));
+bool in_f16(const AttentionShape& shape) {
+  return shape.k_format == plan::KvFormat::kF16 && shape.v_format == plan::KvFormat::kF16;
 }
+
+/// Errors: kInternal: who loads a model says this better.
+void check_formats(const AttentionShape& shape) {
+  if (in_f16(shape) || shape.head % kBlock == 0) return;
+  throw Error(ErrorKind::kInternal,
+              fmt::format("attention heads of {} are not a multiple of {}: take KV memory in f16", shape.head,
+                          kBlock));
+}
+
+/// As kernels know it: glsl/kv_rows.glsl.
+uint32_t constant_of(plan::KvFormat format) {
+  return static_cast<uint32_t>(format);
+}
+static_assert(static_cast<uint32_t>(plan::KvFormat::kF16) == 0);
+static_assert(static_cast<uint32_t>(plan::KvFormat::kQ8_0) == 1);
+static_assert(static_cast<uint32_t>(plan::KvFormat::kQ4_0) == 2);
 
 }  // namespace
 
@@ -41,19 +58,29 @@ uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
 }
 
 DecodeAttentionSizes Kernels::decode_attention_sizes(const AttentionShape& shape) const {
-  if (decode_attention_) return *decode_attention_;
-  const uint32_t lanes = lanes_of_key(shape.head, subgroup_);
-  const uint32_t slices = divide_up(divide_up(shape.head, kPiece), lanes);
+  if (decode_attention_ && decode_attention_->lanes > 0) return *decode_attention_;
+  // A lane's loads are of 16 bytes in f16, and of 8 and 4 in q8_0 and q4_0: so there it takes two pieces of
+  // each key, for as many bytes under way. A software device has no latency to hide.
+  const uint32_t pieces = divide_up(shape.head, kPiece);
+  const uint32_t lanes =
+      std::min(subgroup_, std::bit_ceil(software_ || in_f16(shape) ? pieces : std::max(pieces / 2, 1U)));
+  if (decode_attention_) {
+    return {decode_attention_->heads, decode_attention_->keys, decode_attention_->subgroups, lanes};
+  }
+  const uint32_t slices = divide_up(pieces, lanes);
   // The kernel is unrolled over heads and loads, and runs through most of its code once: on an H200 fetching
   // the code of four heads and eight loads takes twice as long as all the rest at a short context. So a
   // workgroup has two heads, and those that share keys run side by side and find them in the cache. A
   // software device has no latency to hide, and computes what it has loaded for as many heads as registers
   // hold.
   const uint32_t sharing = shape.heads / shape.kv_heads;
-  const uint32_t chunks = divide_up(sharing, std::max((software_ ? 8 : 2) / slices, 1U));
+  const uint32_t most = software_ ? std::max(8 / slices, 1U) : in_f16(shape) ? std::max(2 / slices, 1U) : 2;
+  const uint32_t chunks = divide_up(sharing, most);
   const uint32_t heads = divide_up(sharing, chunks);
-  const uint32_t loads = software_ ? 4 : 2;
-  return {heads, std::min(std::bit_floor(std::max(loads / slices, 1U)), lanes), subgroups(software_ ? 1 : 8)};
+  const uint32_t loads = software_ ? 4 / slices : in_f16(shape) ? 2 / slices : 2;
+  const uint32_t in_page = kPageTokens * lanes / subgroup_;  // a tile of keys does not straddle pages
+  return {heads, std::min({std::bit_floor(std::max(loads, 1U)), lanes, in_page}),
+          subgroups(software_ ? 1 : 8), lanes};
 }
 
 uint32_t Kernels::decode_attention_groups(const AttentionShape& shape) const {
@@ -61,6 +88,7 @@ uint32_t Kernels::decode_attention_groups(const AttentionShape& shape) const {
 }
 
 void Kernels::record(const Target& target, const Rope& op) {
+  check_formats(op.shape);
   struct {
     uint64_t qkv, table, query_norm, key_norm, batch, tables;
     uint32_t heads, kv_heads, rotated, layer_offset, v_offset;
@@ -69,7 +97,8 @@ void Kernels::record(const Target& target, const Rope& op) {
       op.page_tables,    op.shape.heads, op.shape.kv_heads, op.rotated,  op.shape.layer_offset,
       op.shape.v_offset, op.epsilon,     op.query_scale};
   const auto& pipe =
-      pipeline(shader("rope"), {subgroup_, op.shape.head, op.neox ? 1U : 0U, op.query_norm != 0 ? 1U : 0U});
+      pipeline(shader("rope"), {subgroup_, op.shape.head, op.neox ? 1U : 0U, op.query_norm != 0 ? 1U : 0U,
+                                constant_of(op.shape.k_format), constant_of(op.shape.v_format)});
   const Range reads[] = {op.qkv, batch_range(target.batch)};
   const Range writes[] = {op.qkv, op.kv};
   target.recording->dispatch(pipe, bytes_of(c), {op.shape.heads + 2 * op.shape.kv_heads, target.columns, 1},
@@ -77,6 +106,7 @@ void Kernels::record(const Target& target, const Rope& op) {
 }
 
 void Kernels::record(const Target& target, const Attention& op) {
+  check_formats(op.shape);
   struct {
     uint64_t qkv, result, parts, batch, tables;
     uint32_t heads, kv_heads, layer_offset, v_offset, window;
@@ -90,8 +120,9 @@ void Kernels::record(const Target& target, const Attention& op) {
   uint32_t heads_each = std::min({sharing, 4U, most});
   while (sharing % heads_each != 0) --heads_each;
   const uint32_t tokens_each = target.one_token_each ? 1 : std::max(1U, most / heads_each);
-  const auto& pipe = pipeline(shader("attention"), {subgroup_, subgroup_, op.shape.head, heads_each,
-                                                    heads_each * tokens_each, target.splits});
+  const auto& pipe = pipeline(
+      shader("attention"), {subgroup_, subgroup_, op.shape.head, heads_each, heads_each * tokens_each,
+                            target.splits, constant_of(op.shape.k_format), constant_of(op.shape.v_format)});
   const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
   const Range& written = target.splits > 1 ? op.parts : op.out;
   target.recording->dispatch(
@@ -112,6 +143,7 @@ void Kernels::record(const Target& target, const Attention& op) {
 void Kernels::record(const Target& target, const DecodeAttention& op) {
   const AttentionShape& shape = op.rope.shape;
   const Range& out = op.attention.out;
+  check_formats(shape);
   if (shape.head % kPiece != 0 || (op.out_int8.bytes > 0 && shape.head % 32 != 0)) {
     throw Error(ErrorKind::kInternal,
                 fmt::format("attention heads of {} are not a multiple of {}: take Rope and Attention, or f32",
@@ -147,8 +179,8 @@ void Kernels::record(const Target& target, const DecodeAttention& op) {
   const auto& pipe =
       pipeline(shader("decode_attention"),
                {subgroup_ * sizes.subgroups, subgroup_, sizes.subgroups, shape.head, op.rope.neox ? 1U : 0U,
-                op.rope.query_norm != 0 ? 1U : 0U, sizes.heads, lanes_of_key(shape.head, subgroup_),
-                sizes.keys, target.splits, shape.heads / shape.kv_heads});
+                op.rope.query_norm != 0 ? 1U : 0U, sizes.heads, sizes.lanes, sizes.keys, target.splits,
+                shape.heads / shape.kv_heads, constant_of(shape.k_format), constant_of(shape.v_format)});
   const Range reads[] = {op.rope.qkv, op.rope.kv, batch_range(target.batch)};
   std::vector<Range> writes{op.rope.kv};
   for (const Range& range : {out, op.out_int8}) {

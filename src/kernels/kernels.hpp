@@ -116,7 +116,7 @@ struct AttentionShape {
   uint32_t layer_offset;                           ///< bytes from a page's start to this layer's keys
   uint32_t v_offset;                               ///< bytes from the layer's keys to its values
   uint32_t window;                                 ///< keys a query sees; 0: all
-  plan::KvFormat k_format = plan::KvFormat::kF16;  ///< how rows lie in a page: glsl/pages.glsl
+  plan::KvFormat k_format = plan::KvFormat::kF16;  ///< how rows lie in a page: glsl/kv_rows.glsl
   plan::KvFormat v_format = plan::KvFormat::kF16;
 };
 
@@ -160,6 +160,9 @@ struct DecodeAttentionSizes {
   uint32_t heads;      ///< query heads of a workgroup, which share a KV head
   uint32_t keys;       ///< loads of keys that a lane has under way, a power of two
   uint32_t subgroups;  ///< of a workgroup
+  /// That share a key, a power of two, at least `keys`; 0: as usual. A tile of keys * subgroup / lanes keys
+  /// is no more than a page.
+  uint32_t lanes = 0;
 };
 
 /// out = silu(gate) * up, all (tokens, width).

@@ -16,6 +16,8 @@ struct Case {
   uint32_t window = 0;
   uint32_t splits = 1;
   float sharpness = 4;  ///< the scores are about this large
+  plan::KvFormat keys = plan::KvFormat::kF16;
+  plan::KvFormat values = plan::KvFormat::kF16;
 };
 
 constexpr uint32_t kMostTokens = 320;
@@ -35,7 +37,7 @@ void check(const Case& c, const std::vector<Entry>& entries, bool one_token_each
   for (size_t slot = 0; slot < written.size(); ++slot) {
     for (uint32_t page = 0; page * kPageTokens < written[slot]; ++page) needed[slot].push_back(page);
   }
-  TestPages pages(needed, c.kv_heads, c.head);
+  TestPages pages(needed, c.kv_heads, c.head, c.keys, c.values);
   const TestImages images = fill_pages(pages, written, c.kv_heads, c.head);
   const uint32_t row = (c.heads + 2 * c.kv_heads) * c.head;
   const float size = c.sharpness * 3 / std::sqrt(static_cast<float>(c.head));  // a uniform's variance is 1/3
@@ -154,6 +156,13 @@ TEST(AttentionTest, ReadsPromptsInAWindow) {
 TEST(AttentionTest, ReadsPromptsInSplits) {
   check_prefill({.splits = 4}, 0, 10, 10);
   check_prefill({.window = 20, .splits = 4}, 120, 20, 22);
+}
+
+TEST(AttentionTest, ReadsEveryFormat) {
+  check_decode({.window = 70, .keys = kQ8, .values = kQ8});
+  check_decode({.head = 96, .keys = kQ8, .values = kQ4});
+  check_decode({.head = 32, .splits = 4, .keys = kQ4, .values = kQ8});
+  check_prefill({.head = 32, .keys = kQ4, .values = kQ4}, 55, 20, 24);
 }
 
 TEST(AttentionTest, NoTokensWriteNothing) {

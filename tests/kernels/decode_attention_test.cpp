@@ -24,6 +24,8 @@ struct Case {
   bool f32 = true;
   bool int8 = false;
   std::optional<DecodeAttentionSizes> sizes{};
+  plan::KvFormat keys = plan::KvFormat::kF16;
+  plan::KvFormat values = plan::KvFormat::kF16;
 
   RotaryCase rotary() const { return {head, rotated == 0 ? head : rotated, neox, norm, 1e-6F}; }
 };
@@ -32,6 +34,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   out << c.heads << " over " << c.kv_heads << " heads of " << c.head << ", " << c.rotary().rotated
       << " rotated" << (c.neox ? ", neox" : "") << (c.norm ? ", norm" : "") << ", window " << c.window << ", "
       << c.splits << " splits";
+  out << ", KV formats " << static_cast<int>(c.keys) << " " << static_cast<int>(c.values);
   if (c.sizes) out << ", sizes " << c.sizes->heads << " " << c.sizes->keys << " " << c.sizes->subgroups;
   return out;
 }
@@ -52,7 +55,7 @@ void check(const Case& c, const std::vector<uint32_t>& contexts = kContexts, uin
     written[slot] = contexts[t] - 1;
     for (uint32_t page = 0; page * kPageTokens < contexts[t]; ++page) needed[slot].push_back(page);
   }
-  TestPages pages(needed, c.kv_heads, c.head);
+  TestPages pages(needed, c.kv_heads, c.head, c.keys, c.values);
   TestImages images = fill_pages(pages, written, c.kv_heads, c.head);
 
   const uint32_t row = (c.heads + 2 * c.kv_heads) * c.head;
@@ -102,16 +105,12 @@ void check(const Case& c, const std::vector<uint32_t>& contexts = kContexts, uin
     const TestPages::Image got = pages.read(entry.slot, entry.position / kPageTokens);
     for (uint32_t h = 0; h < c.kv_heads; ++h) {
       const float* key = &in[t * row + (c.heads + h) * c.head];
-      const std::vector<double> expected = rotated_head(c.rotary(), key, key_norm, 1, entry.position);
-      for (uint32_t d = 0; d < c.head; ++d) {
-        for (const bool is_value : {false, true}) {
-          const double number = is_value ? double{key[c.kv_heads * c.head + d]} : expected[d];
-          const size_t at = pages.at(is_value, h, entry.position, d);
-          ASSERT_NEAR(quant::float_from_f16(got[at]), number, half_tolerance(number))
-              << "token " << t << ", KV head " << h << ", dimension " << d;
-          image[at] = got[at];  // what attention must have used
-        }
-      }
+      const float* value = key + size_t{c.kv_heads} * c.head;
+      // Attention must have used them as they were stored.
+      expect_stored(pages, got, image, false, h, entry.position,
+                    rotated_head(c.rotary(), key, key_norm, 1, entry.position));
+      expect_stored(pages, got, image, true, h, entry.position, std::vector<double>(value, value + c.head));
+      if (::testing::Test::HasFatalFailure()) return;
     }
   }
   for (const auto& [place, image] : images) ASSERT_EQ(pages.read(place.first, place.second), image);
@@ -150,8 +149,8 @@ void check(const Case& c, const std::vector<uint32_t>& contexts = kContexts, uin
 }
 
 /// As large devices cut it up, whatever this one is.
-DecodeAttentionSizes large(uint32_t heads, uint32_t subgroups = 8, uint32_t keys = 4) {
-  return {heads, keys, subgroups};
+DecodeAttentionSizes large(uint32_t heads, uint32_t subgroups = 8, uint32_t keys = 4, uint32_t lanes = 0) {
+  return {heads, keys, subgroups, lanes};
 }
 
 TEST(DecodeAttentionTest, EverySharing) {
@@ -236,12 +235,37 @@ TEST(DecodeAttentionTest, EveryContextOfSomePages) {
   }
 }
 
+/// Heads with few and many pieces a lane, with an odd and an even number of scales.
+TEST(DecodeAttentionTest, EveryFormat) {
+  check({.heads = 2, .kv_heads = 1, .head = 32, .neox = true, .keys = kQ8, .values = kQ4});
+  check({.heads = 2, .kv_heads = 1, .splits = 3, .int8 = true, .keys = kQ8, .values = kQ8});
+  check({.heads = 2, .kv_heads = 1, .window = 70, .keys = kF16, .values = kQ4});
+  check({.heads = 2, .kv_heads = 1, .head = 96, .norm = true, .splits = 2, .keys = kQ4, .values = kQ8});
+  check({.heads = 2, .kv_heads = 1, .head = 256, .keys = kQ4, .values = kQ4});
+}
+
+/// Fewer lanes a key and more subgroups, as GPUs have them.
+TEST(DecodeAttentionTest, BlocksAsLargeDevicesReadThem) {
+  check({.heads = 3,
+         .kv_heads = 1,
+         .head = 128,
+         .neox = true,
+         .splits = 2,
+         .sizes = large(2, 4, 2, 4),
+         .keys = kQ8,
+         .values = kQ4},
+        {300, 20, 65});
+}
+
 TEST(DecodeAttentionTest, HeadsThatItCannotTakeAreRefused) {
   Kernels kernels = shared_kernels();
   vulkan::Recording recording(test::device());
   const AttentionShape shape{2, 1, 80, 0, 0, 0};
   const DecodeAttention operation{{.shape = shape}, {.shape = shape}, {256, 256}, {}};
   EXPECT_THROW(kernels.record({&recording, 0, 1, true, 1}, operation), Error);
+  const AttentionShape blocks{2, 1, 80, 0, 0, 0, kQ8, kQ8};
+  EXPECT_THROW(kernels.record({&recording, 0, 1, true, 1}, Rope{.shape = blocks}), Error);
+  EXPECT_THROW(kernels.record({&recording, 0, 1, true, 1}, Attention{.shape = blocks}), Error);
   recording.finish();
 }
 

@@ -1,10 +1,13 @@
 // Rotation and attention in double precision, for the tests of the kernels that compute them.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <numeric>
 #include <random>
 #include <span>
 #include <utility>
@@ -12,7 +15,6 @@
 
 #include "kernels/state.hpp"
 #include "kernels/test_pages.hpp"
-#include "quant/half.hpp"
 #include "support/random.hpp"
 
 namespace caldera::kernels {
@@ -68,12 +70,6 @@ inline std::vector<double> rotated_head(const RotaryCase& c, const float* in, co
   return out;
 }
 
-/// How far an f16 may be from the number it was rounded from: it may be rounded either way (one ulp, 2^-10);
-/// 2^-18 stands for the f32 before it.
-inline double half_tolerance(double value) {
-  return std::abs(value) * 0x1p-10 + 0x1p-18;
-}
-
 /// What lies in the pages of every slot, by slot and page.
 using TestImages = std::map<std::pair<uint32_t, uint32_t>, TestPages::Image>;
 
@@ -87,9 +83,10 @@ inline TestImages fill_pages(TestPages& pages, const std::vector<uint32_t>& writ
     const uint32_t first = place.second * kPageTokens;
     for (uint32_t p = first; p < std::min(written[place.first], first + kPageTokens); ++p) {
       for (uint32_t h = 0; h < kv_heads; ++h) {
-        for (uint32_t d = 0; d < head; ++d) {
-          image[pages.at(false, h, p, d)] = quant::f16_from_float(test::uniform(random, -1, 1));
-          image[pages.at(true, h, p, d)] = quant::f16_from_float(test::uniform(random, -1, 1));
+        for (const bool value : {false, true}) {
+          std::vector<float> row(head);
+          for (float& number : row) number = test::uniform(random, -1, 1);
+          pages.set_row(image, value, h, p, row);
         }
       }
     }
@@ -97,6 +94,19 @@ inline TestImages fill_pages(TestPages& pages, const std::vector<uint32_t>& writ
     images[place] = std::move(image);
   }
   return images;
+}
+
+/// Checks what a kernel has stored in `page` as a head's row: `numbers`, as near as the format allows. Then
+/// `image` has the row as it was stored.
+inline void expect_stored(const TestPages& pages, const TestPages::Image& page, TestPages::Image& image,
+                          bool value, uint32_t kv_head, uint32_t position, std::span<const double> numbers) {
+  const std::vector<double> stored = pages.row(page, value, kv_head, position);
+  const std::vector<double> tolerance = pages.row_tolerance(value, numbers);
+  for (size_t d = 0; d < numbers.size(); ++d) {
+    ASSERT_NEAR(stored[d], numbers[d], tolerance[d])
+        << (value ? "value" : "key") << " at " << position << ", KV head " << kv_head << ", dimension " << d;
+  }
+  pages.copy_row(page, image, value, kv_head, position);
 }
 
 /// The first key that a query at `position` sees.
@@ -108,24 +118,22 @@ inline uint32_t first_seen(uint32_t position, uint32_t window) {
 inline std::vector<double> attend(const TestPages& pages, const TestImages& images, uint32_t slot,
                                   uint32_t kv_head, uint32_t first, uint32_t position,
                                   std::span<const double> query) {
-  const auto number = [&](bool value, uint32_t p, uint32_t d) {
-    const TestPages::Image& image = images.at({slot, p / kPageTokens});
-    return double{quant::float_from_f16(image[pages.at(value, kv_head, p, d)])};
+  const auto row = [&](bool value, uint32_t p) {
+    return pages.row(images.at({slot, p / kPageTokens}), value, kv_head, p);
   };
-  const auto head = static_cast<uint32_t>(query.size());
   std::vector<double> score;
   for (uint32_t p = first; p <= position; ++p) {
-    double sum = 0;
-    for (uint32_t d = 0; d < head; ++d) sum += query[d] * number(false, p, d);
-    score.push_back(sum);
+    const std::vector<double> key = row(false, p);
+    score.push_back(std::inner_product(query.begin(), query.end(), key.begin(), 0.0));
   }
   const double maximum = *std::max_element(score.begin(), score.end());
-  std::vector<double> out(head);
+  std::vector<double> out(query.size());
   double total = 0;
   for (uint32_t p = first; p <= position; ++p) {
     const double weight = std::exp(score[p - first] - maximum);
     total += weight;
-    for (uint32_t d = 0; d < head; ++d) out[d] += weight * number(true, p, d);
+    const std::vector<double> numbers = row(true, p);
+    for (size_t d = 0; d < out.size(); ++d) out[d] += weight * numbers[d];
   }
   for (double& value : out) value /= total;
   return out;

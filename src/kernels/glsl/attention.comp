@@ -15,6 +15,9 @@ layout(constant_id = 2) const uint HEAD = 64;
 layout(constant_id = 3) const uint HEADS = 3;    // heads of one token in a group; divides heads / kv_heads
 layout(constant_id = 4) const uint QUERIES = 3;  // HEADS times the tokens in a group
 layout(constant_id = 5) const uint SPLITS = 1;
+layout(constant_id = 6) const uint K_FORMAT = 0;  // see kv_rows.glsl
+layout(constant_id = 7) const uint V_FORMAT = 0;
+#include "kv_rows.glsl"
 
 layout(push_constant) uniform Constants {
   Floats qkv;
@@ -31,7 +34,7 @@ layout(push_constant) uniform Constants {
 
 const uint TOKENS = QUERIES / HEADS;
 const uint SLICE = (HEAD + SUBGROUP - 1) / SUBGROUP;            // of a query: dimension i * SUBGROUP + lane
-const uint WORDS = (HEAD / 2 + SUBGROUP - 1) / SUBGROUP;        // of a value row: words of two dimensions
+const uint WORDS = (HEAD / 2 + SUBGROUP - 1) / SUBGROUP;        // of a value row: pairs of dimensions
 const float kNever = -1e30;
 
 void main() {
@@ -80,20 +83,21 @@ void main() {
   for (uint tile = begin; tile < end; ++tile) {
     const uint first_key = tile * SUBGROUP;
     const uint key = first_key + lane;
-    const uint64_t rows = key_rows(table.page[first_key / kPageTokens], layer_offset, kv_head, HEAD * 2);
-    Words4 k = Words4(rows + (key % kPageTokens) * (HEAD * 2));
+    const uint64_t rows = rows_of_keys(table.page[first_key / kPageTokens], layer_offset, kv_head, K_FORMAT);
+    const uint row = key % kPageTokens;
     float score[QUERIES];
     [[unroll]] for (uint q = 0; q < QUERIES; ++q) score[q] = 0;
     if (first_key <= last) {
-      [[unroll]] for (uint word = 0; word < HEAD / 8; ++word) {
+      [[unroll]] for (uint piece = 0; piece < HEAD / 8; ++piece) {
         // Keys past the last are read (their page exists) and masked below.
-        const uvec4 packed = k.v[word];
-        [[unroll]] for (uint i = 0; i < 4; ++i) {
-          const vec2 pair = unpackHalf2x16(packed[i]);
-          [[unroll]] for (uint e = 0; e < 2; ++e) {
-            const uint d = word * 8 + i * 2 + e;
+        vec4 fours[2];
+        dequantize_kv(K_FORMAT, load_kv(K_FORMAT, kv_place(K_FORMAT, rows, row, piece), 0), kv_scale_index(row, piece),
+                      fours[0], fours[1]);
+        [[unroll]] for (uint part = 0; part < 2; ++part) {
+          [[unroll]] for (uint e = 0; e < 4; ++e) {
+            const uint d = 4 * kv_four(K_FORMAT, piece, part) + e;
             [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-              score[q] = fma(subgroupBroadcast(query[q][d / SUBGROUP], d % SUBGROUP), pair[e], score[q]);
+              score[q] = fma(subgroupBroadcast(query[q][d / SUBGROUP], d % SUBGROUP), fours[part][e], score[q]);
             }
           }
         }
@@ -110,13 +114,13 @@ void main() {
       maximum[q] = larger;
       [[unroll]] for (uint i = 0; i < WORDS; ++i) sums[q][i] *= shrink;
     }
-    Words v = Words(rows + v_offset + (first_key % kPageTokens) * (HEAD * 2));
+    const uint64_t values = rows + values_from_keys(v_offset, kv_head, K_FORMAT, V_FORMAT);
     [[unroll]] for (uint j = 0; j < SUBGROUP; ++j) {
       [[unroll]] for (uint i = 0; i < WORDS; ++i) {
         const uint word = i * SUBGROUP + lane;
         // Rows not written yet may hold anything, NaN too: they must not meet a weight of zero.
         const bool written = first_key + j <= last && word < HEAD / 2;
-        const vec2 pair = written ? unpackHalf2x16(v.v[j * (HEAD / 2) + word]) : vec2(0);
+        const vec2 pair = written ? load_kv_pair(V_FORMAT, values, first_key % kPageTokens + j, word) : vec2(0);
         [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
           sums[q][i] += subgroupBroadcast(score[q], j) * pair;
         }

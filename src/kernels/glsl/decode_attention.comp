@@ -3,8 +3,8 @@
 // written to the sequence's KV page, and the queries attend to all keys, with an online softmax
 // (https://arxiv.org/abs/1805.02867).
 // A workgroup serves one token, the HEADS query heads of a chunk of those that share a KV head, and one part of the
-// keys. Its subgroups take tiles of keys in turn. In a subgroup LANES lanes share a key, 8 dimensions (16 bytes) each,
-// so that a load of all lanes is one piece of memory; SLOTS keys lie side by side, KEYS loads are under way at once,
+// keys. Its subgroups take tiles of keys in turn. In a subgroup LANES lanes share a key, pieces of 8 dimensions each, so
+// that a load of all lanes is one piece of memory; SLOTS keys lie side by side, KEYS loads are under way at once,
 // and the next tile's keys are, while values are summed up. The new token is taken from shared memory, by part 0.
 // Parts are merged by the workgroup that finishes last, which a counter tells.
 //
@@ -25,7 +25,11 @@ layout(constant_id = 7) const uint LANES = 8;  // a power of two
 layout(constant_id = 8) const uint KEYS = 4;   // a power of two, at most LANES
 layout(constant_id = 9) const uint SPLITS = 1;
 layout(constant_id = 10) const uint SHARING = 3;  // query heads that share a KV head
+layout(constant_id = 11) const uint K_FORMAT = 0;  // see kv_rows.glsl
+layout(constant_id = 12) const uint V_FORMAT = 0;
 #include "rope.glsl"
+#include "kv_rows.glsl"
+#include "kv_encode.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) coherent buffer PartSums { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) coherent buffer PartWeights { vec2 v[]; };
@@ -52,7 +56,7 @@ layout(push_constant) uniform Constants {
 };
 
 const uint CHUNKS = (SHARING + HEADS - 1) / HEADS;
-const uint PIECES = HEAD / 8;                         // of 16 bytes in a row
+const uint PIECES = HEAD / 8;                         // of a row
 const uint SLICES = (PIECES + LANES - 1) / LANES;     // pieces of a lane
 const uint SLOTS = SUBGROUP / LANES;                  // keys side by side
 const uint TILE = SLOTS * KEYS;                       // keys; divides a page
@@ -62,7 +66,7 @@ const uint ROUND = FIT > HEADS ? HEADS : FIT > 0 ? FIT : 1;
 const float kNever = -1e30;
 
 shared vec4 queries[HEADS * FOURS];
-shared uvec4 own_row[2 * PIECES];                     // the new key and value, f16
+shared uvec4 own_row[2 * PIECES];                     // the new key and value, as load_kv would load them
 shared vec4 sums[SUBGROUPS * ROUND * FOURS];
 shared float maxima[SUBGROUPS * HEADS];
 shared float totals[SUBGROUPS * HEADS];
@@ -73,6 +77,10 @@ shared uint finished;
 float maximum[HEADS];
 float total[HEADS];
 vec4 sum[HEADS][SLICES][2];
+// Codes count from 0 on: the sums of this lane's dimensions of each query, times the middle that is to be taken off, and
+// the weighted sum of that middle over the values.
+float query_middle[HEADS][SLICES];
+float value_middle[HEADS][SLICES];
 
 uint query_heads() { return kv_heads * SHARING; }
 uint lane_piece() { return gl_SubgroupInvocationID % LANES; }
@@ -85,52 +93,73 @@ uint piece(uint j) {
 }
 bool in_row(uint j) { return PIECES % LANES == 0 || j * LANES + lane_piece() < PIECES; }
 
-/// This lane's slices of KEYS rows of a page, of which `rows` is the first of the tile.
-void load_rows(uint64_t rows, out uvec4 row[KEYS][SLICES]) {
+/// This lane's slices of KEYS rows of a page, from `first_row` on.
+void load_rows(uint format, uint64_t rows, uint first_row, out uvec4 row[KEYS][SLICES]) {
   [[unroll]] for (uint j = 0; j < SLICES; ++j) {
-    const uint64_t at = rows + 16 * (lane_slot() * PIECES + piece(j));
-    [[unroll]] for (uint u = 0; u < KEYS; ++u) row[u][j] = load_words4(at, u * SLOTS * PIECES);
+    const KvPlace place = kv_place(format, rows, first_row + lane_slot(), piece(j));
+    [[unroll]] for (uint u = 0; u < KEYS; ++u) row[u][j] = load_kv(format, place, u * SLOTS);
   }
 }
 
-void unpack(uvec4 halves, out vec4 low, out vec4 high) {
-  low = vec4(unpackHalf2x16(halves.x), unpackHalf2x16(halves.y));
-  high = vec4(unpackHalf2x16(halves.z), unpackHalf2x16(halves.w));
-}
-
 vec4 query(uint q, uint j, uint part) {
-  return in_row(j) ? queries[q * FOURS + 2 * piece(j) + part] : vec4(0);
+  return in_row(j) ? queries[q * FOURS + kv_four(K_FORMAT, piece(j), part)] : vec4(0);
 }
 
 float add_product(float to, vec4 a, vec4 b) {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, to))));
 }
 
-/// This lane's part of the scores of a key's slices.
-void add_scores(uvec4 key[SLICES], inout float score[HEADS]) {
+/// This lane's part of the scores of a key's slices. `row`: of the key in its page.
+void add_scores(uvec4 key[SLICES], uint row, inout float score[HEADS]) {
   [[unroll]] for (uint j = 0; j < SLICES; ++j) {
     vec4 low, high;
-    unpack(key[j], low, high);
+    unpack_kv(K_FORMAT, key[j], low, high);
+    const float scale = kv_scale(K_FORMAT, key[j], kv_scale_index(row, piece(j)));
     [[unroll]] for (uint q = 0; q < HEADS; ++q) {
-      score[q] = add_product(add_product(score[q], query(q, j, 0), low), query(q, j, 1), high);
+      if (K_FORMAT == kKvF16) {
+        score[q] = add_product(add_product(score[q], query(q, j, 0), low), query(q, j, 1), high);
+      } else {
+        score[q] = fma(scale, add_product(add_product(-query_middle[q][j], query(q, j, 0), low), query(q, j, 1), high),
+                       score[q]);
+      }
     }
   }
 }
 
-void add_value(uvec4 value[SLICES], float weight[HEADS]) {
+void add_value(uvec4 value[SLICES], uint row, float weight[HEADS]) {
   [[unroll]] for (uint j = 0; j < SLICES; ++j) {
     vec4 low, high;
-    unpack(value[j], low, high);
+    unpack_kv(V_FORMAT, value[j], low, high);
+    const float scale = kv_scale(V_FORMAT, value[j], kv_scale_index(row, piece(j)));
     [[unroll]] for (uint q = 0; q < HEADS; ++q) {
-      sum[q][j][0] = fma(vec4(weight[q]), low, sum[q][j][0]);
-      sum[q][j][1] = fma(vec4(weight[q]), high, sum[q][j][1]);
+      const float scaled = V_FORMAT == kKvF16 ? weight[q] : weight[q] * scale;
+      sum[q][j][0] = fma(vec4(scaled), low, sum[q][j][0]);
+      sum[q][j][1] = fma(vec4(scaled), high, sum[q][j][1]);
+      if (V_FORMAT != kKvF16) value_middle[q][j] += scaled;
     }
   }
 }
 
-/// Normalises and rotates the queries into shared memory, with `own` also the new key and value, which go to the page
-/// rows at `row` unless it is 0.
-void prepare(uint token, uint first_head, uint most_heads, uint kv_head, uint position, bool own, uint64_t row) {
+/// A row in shared memory, from `staged` of sums on, as codes of q8_0 or q4_0: into own_row from `first` on, and to `row`
+/// of the page rows at `rows` unless they are 0. By the subgroup that staged it.
+void encode_own(uint format, uint staged, uint first, uint64_t rows, uint row) {
+  subgroupBarrier();
+  for (uint from = 0; from < FOURS; from += SUBGROUP) {
+    const uint four = from + gl_SubgroupInvocationID;
+    const KvCodes codes = encode_kv(format, sums[staged + min(four, FOURS - 1)]);
+    if (four >= FOURS) continue;
+    const uint at = first + kv_piece_of(format, four);
+    if (stores_word(format, four)) own_row[at][kv_word_of_piece(format, four)] = codes.word;
+    own_row[at].z = codes.scale | codes.scale << 16;
+    if (rows != 0) store_kv(format, rows, row, four, codes);
+  }
+  subgroupBarrier();
+}
+
+/// Normalises and rotates the queries into shared memory, with `own` also the new key and value, which go to the page:
+/// to the keys at `keys`, unless it is 0, and the values that lie `to_values` behind.
+void prepare(uint token, uint first_head, uint most_heads, uint kv_head, uint position, bool own, uint64_t keys,
+             uint to_values) {
   Rotary rotary = Rotary(table, rotated, position);
   const uint tasks = HEADS + (own ? 2 : 0);
   for (uint task = gl_SubgroupID; task < tasks; task += SUBGROUPS) {
@@ -139,6 +168,11 @@ void prepare(uint token, uint first_head, uint most_heads, uint kv_head, uint po
     const uint head = is_query ? first_head + min(task, most_heads - 1)
                                : query_heads() + (is_value ? kv_heads : 0) + kv_head;
     Floats values = Floats(uint64_t(qkv) + 4 * HEAD * (token * (query_heads() + 2 * kv_heads) + head));
+    const uint format = is_value ? V_FORMAT : K_FORMAT;
+    const uint staged = gl_SubgroupID * ROUND * FOURS;  // sums are not needed yet
+    const uint first = is_value ? PIECES : 0;
+    const uint64_t rows = keys == 0 ? 0 : keys + (is_value ? to_values : 0);
+    const uint row = position % kPageTokens;
     Floats weight = is_query ? query_norm : key_norm;
     const float factor = is_value ? 1 : norm_factor(values, epsilon) * (is_query ? query_scale : 1);
     for (uint step = gl_SubgroupInvocationID; step < FOURS; step += SUBGROUP) {
@@ -148,26 +182,31 @@ void prepare(uint token, uint first_head, uint most_heads, uint kv_head, uint po
         [[unroll]] for (uint i = 0; i < 4; ++i) queries[task * FOURS + at[i] / 4][at[i] % 4] = value[i];
         continue;
       }
+      if (format != kKvF16) {
+        [[unroll]] for (uint i = 0; i < 4; ++i) sums[staged + at[i] / 4][at[i] % 4] = value[i];
+        continue;
+      }
       const uvec4 words = pack_step(at, value);
-      const uint first = is_value ? PIECES : 0;
       own_row[first + words.x / 4][words.x % 4] = words.y;
       own_row[first + words.z / 4][words.z % 4] = words.w;
-      if (row != 0) {
-        const uint64_t to = row + (is_value ? v_offset : 0);
+      if (rows != 0) {
+        const uint64_t to = rows + row * kv_row_bytes(kKvF16);
         WriteWords(to).v[words.x] = words.y;
         WriteWords(to).v[words.z] = words.w;
       }
     }
+    if (!is_query && format != kKvF16) encode_own(format, staged, first, rows, row);
   }
 }
 
 /// Begins with the new token's key and value.
-void begin_with_own() {
+void begin_with_own(uint position) {
+  const uint number = position % kPageTokens;
   uvec4 row[SLICES];
   [[unroll]] for (uint j = 0; j < SLICES; ++j) row[j] = own_row[piece(j)];
   float score[HEADS];
   [[unroll]] for (uint q = 0; q < HEADS; ++q) score[q] = 0;
-  add_scores(row, score);
+  add_scores(row, number, score);
   float weight[HEADS];
   [[unroll]] for (uint q = 0; q < HEADS; ++q) {
     [[unroll]] for (uint bit = 1; bit < LANES; bit *= 2) score[q] += subgroupShuffleXor(score[q], bit);
@@ -176,7 +215,7 @@ void begin_with_own() {
     weight[q] = lane_slot() == 0 ? 1 : 0;
   }
   [[unroll]] for (uint j = 0; j < SLICES; ++j) row[j] = own_row[PIECES + piece(j)];
-  add_value(row, weight);
+  add_value(row, number, weight);
 }
 
 /// From this lane's parts of a tile's scores, the weights of the lane's key among KEYS: number lane_piece() % KEYS.
@@ -212,6 +251,7 @@ void weigh(float score[KEYS][HEADS], uint first_key, uint earliest, uint positio
       [[unroll]] for (uint j = 0; j < SLICES; ++j) {
         sum[q][j][0] *= shrink;
         sum[q][j][1] *= shrink;
+        value_middle[q][j] *= shrink;
       }
     }
   }
@@ -260,39 +300,46 @@ void main() {
   uint64_t page = 0;
   uint64_t next_page = 0;
   if (tile < end) {
-    page = key_rows(pages.page[tile * TILE / kPageTokens], layer_offset, kv_head, HEAD * 2);
-    next_page = key_rows(pages.page[min(tile + SUBGROUPS, end - 1) * TILE / kPageTokens], layer_offset, kv_head, HEAD * 2);
+    page = rows_of_keys(pages.page[tile * TILE / kPageTokens], layer_offset, kv_head, K_FORMAT);
+    next_page = rows_of_keys(pages.page[min(tile + SUBGROUPS, end - 1) * TILE / kPageTokens], layer_offset, kv_head,
+                             K_FORMAT);
   }
+  const uint to_values = values_from_keys(v_offset, kv_head, K_FORMAT, V_FORMAT);
   uint64_t own_page = 0;
   if (has_own && first_in_group == 0) {
-    own_page = key_rows(pages.page[position / kPageTokens], layer_offset, kv_head, HEAD * 2) +
-               position % kPageTokens * (HEAD * 2);
+    own_page = rows_of_keys(pages.page[position / kPageTokens], layer_offset, kv_head, K_FORMAT);
   }
-  prepare(token, first_head, most_heads, kv_head, position, has_own, own_page);
+  prepare(token, first_head, most_heads, kv_head, position, has_own, own_page, to_values);
   uvec4 keys[KEYS][SLICES];
-  if (tile < end) load_rows(page + tile * TILE % kPageTokens * (HEAD * 2), keys);
+  if (tile < end) load_rows(K_FORMAT, page, tile * TILE % kPageTokens, keys);
   barrier();
 
   [[unroll]] for (uint q = 0; q < HEADS; ++q) {
     maximum[q] = kNever;
     total[q] = 0;
-    [[unroll]] for (uint j = 0; j < SLICES; ++j) sum[q][j] = vec4[2](vec4(0), vec4(0));
+    [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+      sum[q][j] = vec4[2](vec4(0), vec4(0));
+      const vec4 both = query(q, j, 0) + query(q, j, 1);
+      query_middle[q][j] = kv_middle(K_FORMAT) * (both.x + both.y + both.z + both.w);
+      value_middle[q][j] = 0;
+    }
   }
-  if (has_own && gl_SubgroupID == own_turn) begin_with_own();
+  if (has_own && gl_SubgroupID == own_turn) begin_with_own(position);
 
   while (tile < end) {
     const uint first_key = tile * TILE;
     const uint next = tile + SUBGROUPS;
     uvec4 values[KEYS][SLICES];
-    load_rows(page + v_offset + first_key % kPageTokens * (HEAD * 2), values);
-    const uint64_t later_page = key_rows(pages.page[min(next + SUBGROUPS, end - 1) * TILE / kPageTokens], layer_offset,
-                                         kv_head, HEAD * 2);
+    const uint first_row = first_key % kPageTokens;
+    load_rows(V_FORMAT, page + to_values, first_row, values);
+    const uint64_t later_page = rows_of_keys(pages.page[min(next + SUBGROUPS, end - 1) * TILE / kPageTokens],
+                                             layer_offset, kv_head, K_FORMAT);
     float score[KEYS][HEADS];
     [[unroll]] for (uint u = 0; u < KEYS; ++u) {
       [[unroll]] for (uint q = 0; q < HEADS; ++q) score[u][q] = 0;
-      add_scores(keys[u], score[u]);
+      add_scores(keys[u], first_row + u * SLOTS + lane_slot(), score[u]);
     }
-    if (next < end) load_rows(next_page + next * TILE % kPageTokens * (HEAD * 2), keys);
+    if (next < end) load_rows(K_FORMAT, next_page, next * TILE % kPageTokens, keys);
     float lane_weight[HEADS];
     weigh(score, first_key, earliest, position, lane_weight);
 
@@ -301,7 +348,7 @@ void main() {
       [[unroll]] for (uint u = 0; u < KEYS; ++u) {
         const uint key = first_key + u * SLOTS + lane_slot();
         if (key < earliest || key >= position) {
-          [[unroll]] for (uint j = 0; j < SLICES; ++j) values[u][j] = uvec4(0);
+          [[unroll]] for (uint j = 0; j < SLICES; ++j) values[u][j] = uvec4(0);  // scales too
         }
       }
     }
@@ -309,7 +356,7 @@ void main() {
       const uint from = (gl_SubgroupInvocationID & ~(LANES - 1)) | u;
       float weight[HEADS];
       [[unroll]] for (uint q = 0; q < HEADS; ++q) weight[q] = subgroupShuffle(lane_weight[q], from);
-      add_value(values[u], weight);
+      add_value(values[u], first_row + u * SLOTS + lane_slot(), weight);
     }
     tile = next;
     page = next_page;
@@ -319,6 +366,11 @@ void main() {
   // The subgroups' sums.
   if (gl_SubgroupID < busy) {
     [[unroll]] for (uint q = 0; q < HEADS; ++q) {
+      [[unroll]] for (uint j = 0; j < SLICES; ++j) {
+        if (V_FORMAT == kKvF16) continue;
+        const float middle = kv_middle(V_FORMAT) * value_middle[q][j];
+        [[unroll]] for (uint i = 0; i < 2; ++i) sum[q][j][i] -= middle;
+      }
       [[unroll]] for (uint bit = LANES; bit < SUBGROUP; bit *= 2) {
         [[unroll]] for (uint j = 0; j < SLICES; ++j) {
           [[unroll]] for (uint i = 0; i < 2; ++i) sum[q][j][i] += subgroupShuffleXor(sum[q][j][i], bit);
@@ -337,9 +389,10 @@ void main() {
     [[unroll]] for (uint q = first; q < first + ROUND && q < HEADS; ++q) {
       if (gl_SubgroupID >= busy || q % SLOTS != lane_slot()) continue;
       [[unroll]] for (uint j = 0; j < SLICES; ++j) {
-        const uint at = (gl_SubgroupID * ROUND + q - first) * FOURS + 2 * piece(j);
-        if (in_row(j)) sums[at] = sum[q][j][0];
-        if (in_row(j)) sums[at + 1] = sum[q][j][1];
+        const uint at = (gl_SubgroupID * ROUND + q - first) * FOURS;
+        [[unroll]] for (uint i = 0; i < 2; ++i) {
+          if (in_row(j)) sums[at + kv_four(V_FORMAT, piece(j), i)] = sum[q][j][i];
+        }
       }
     }
     barrier();

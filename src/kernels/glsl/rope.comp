@@ -1,6 +1,6 @@
 #version 460
 // Prepares one layer's attention: normalises (with NORM) and rotates queries and keys, scales queries, and writes
-// keys and values to the sequence's KV page as f16.
+// keys and values to the sequence's KV page, in the formats of kv_rows.glsl.
 // qkv (tokens, (heads + 2 kv_heads) * head) f32, rotated queries stay in place. One subgroup a (token, head).
 // Groups: (heads + 2 kv_heads, tokens).
 #include "common.glsl"
@@ -9,7 +9,12 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 64;
 layout(constant_id = 2) const bool NEOX = false;  // see rope.glsl
 layout(constant_id = 3) const bool NORM = false;
+layout(constant_id = 4) const uint K_FORMAT = 0;  // see kv_rows.glsl
+layout(constant_id = 5) const uint V_FORMAT = 0;
 #include "rope.glsl"
+#include "kv_rows.glsl"
+#include "int8_vector.glsl"
+#include "kv_encode.glsl"
 
 layout(push_constant) uniform Constants {
   WriteFloats qkv;
@@ -27,6 +32,10 @@ layout(push_constant) uniform Constants {
   float query_scale;
 };
 
+// A row on its way into blocks: a step's dimensions may be those of two.
+const bool ALL_F16 = K_FORMAT == kKvF16 && V_FORMAT == kKvF16;
+shared vec4 staged[ALL_F16 ? 1 : HEAD / 4];
+
 void main() {
   const uint t = gl_WorkGroupID.y;
   const uint head = gl_WorkGroupID.x;
@@ -40,11 +49,14 @@ void main() {
   const float factor = is_value ? 1 : norm_factor(values, epsilon) * (is_query ? query_scale : 1);
   Floats weight = is_query ? query_norm : key_norm;
 
-  uint64_t row = 0;
+  const uint format = is_value ? V_FORMAT : K_FORMAT;
+  uint64_t rows = 0;
+  const uint row = entry.position % kPageTokens;
   if (!is_query) {
+    const uint kv_head = (head - heads) % kv_heads;
     const uint64_t page = PageTable(tables.slot[entry.slot]).page[entry.position / kPageTokens];
-    row = key_rows(page, layer_offset, (head - heads) % kv_heads, HEAD * 2) +
-          (entry.position % kPageTokens) * (HEAD * 2) + (is_value ? v_offset : 0);
+    rows = rows_of_keys(page, layer_offset, kv_head, K_FORMAT);
+    if (is_value) rows += values_from_keys(v_offset, kv_head, K_FORMAT, V_FORMAT);
   }
   for (uint step = gl_SubgroupInvocationID; step < HEAD / 4; step += gl_SubgroupSize) {
     const uvec4 at = step_dimensions(step, is_value, rotary);
@@ -54,10 +66,20 @@ void main() {
       qkv.v[base + at.y] = value.y;
       qkv.v[base + at.z] = value.z;
       qkv.v[base + at.w] = value.w;
-    } else {
+    } else if (format == kKvF16) {
       const uvec4 words = pack_step(at, value);
-      WriteWords(row).v[words.x] = words.y;
-      WriteWords(row).v[words.z] = words.w;
+      const uint64_t to = rows + row * kv_row_bytes(kKvF16);
+      WriteWords(to).v[words.x] = words.y;
+      WriteWords(to).v[words.z] = words.w;
+    } else {
+      [[unroll]] for (uint i = 0; i < 4; ++i) staged[at[i] / 4][at[i] % 4] = value[i];
     }
+  }
+  if (ALL_F16 || is_query || format == kKvF16) return;
+  barrier();
+  for (uint from = 0; from < HEAD / 4; from += gl_SubgroupSize) {
+    const uint four = from + gl_SubgroupInvocationID;
+    const KvCodes codes = encode_kv(format, staged[min(four, HEAD / 4 - 1)]);
+    if (four < HEAD / 4) store_kv(format, rows, row, four, codes);
   }
 }
