@@ -3,7 +3,7 @@
 // written to the sequence's KV page, and the queries attend to all keys, with an online softmax
 // (https://arxiv.org/abs/1805.02867).
 // A workgroup serves one token, the HEADS query heads of a chunk of those that share a KV head, and one part of the
-// keys. Its subgroups take tiles of keys in turn. In a subgroup LANES lanes share a key, pieces of 8 dimensions each, so
+// keys. Its subgroups take tiles of keys in turn. In a subgroup LANES lanes share a key, 8 dimensions at a time, so
 // that a load of all lanes is one piece of memory; SLOTS keys lie side by side, KEYS loads are under way at once,
 // and the next tile's keys are, while values are summed up. The new token is taken from shared memory, by part 0.
 // Parts are merged by the workgroup that finishes last, which a counter tells.
@@ -77,8 +77,8 @@ shared uint finished;
 float maximum[HEADS];
 float total[HEADS];
 vec4 sum[HEADS][SLICES][2];
-// Codes count from 0 on: the sums of this lane's dimensions of each query, times the middle that is to be taken off, and
-// the weighted sum of that middle over the values.
+// Codes count from 0 on, and their middle is taken off sums, not off each: off scores, the sum of this lane's dimensions
+// of each query times it; off sums of values, the sum of weights times it.
 float query_middle[HEADS][SLICES];
 float value_middle[HEADS][SLICES];
 
@@ -140,8 +140,8 @@ void add_value(uvec4 value[SLICES], uint row, float weight[HEADS]) {
   }
 }
 
-/// A row in shared memory, from `staged` of sums on, as codes of q8_0 or q4_0: into own_row from `first` on, and to `row`
-/// of the page rows at `rows` unless they are 0. By the subgroup that staged it.
+/// The row that the subgroup has put into sums, from `staged` on, as codes of q8_0 or q4_0: into own_row from `first`
+/// on, and unless `rows` is 0 to row `row` of those.
 void encode_own(uint format, uint staged, uint first, uint64_t rows, uint row) {
   subgroupBarrier();
   for (uint from = 0; from < FOURS; from += SUBGROUP) {

@@ -1,7 +1,7 @@
 // Writing rows of q8_0 and q4_0 into KV memory. After kv_rows.glsl and int8_vector.glsl.
-// Codes and scales are chosen as quant/legacy.cpp does: in q8_0 the number of greatest magnitude takes code 127 or -127,
-// in q4_0 it takes the code with one step more, -8; scales are rounded away from zero, so that codes reach all numbers,
-// and numbers to the nearest code.
+// Codes and scales are chosen as quant/legacy.cpp does: the number of greatest magnitude takes code 127 or -127 in q8_0,
+// in q4_0 the end with one step more, -8. Scales are rounded away from zero, so that codes reach all numbers, and
+// numbers to the nearest code, halves away from zero.
 
 /// Four numbers of a row.
 struct KvCodes {
@@ -19,7 +19,9 @@ uint half_away_from_zero(float value) {
 /// Eight neighbouring lanes, the first a multiple of 8, hold a block: each 4 of its numbers in order. Called by whole
 /// subgroups.
 KvCodes encode_kv(uint format, vec4 value) {
-  vec2 ends = vec2(max(max(value.x, value.y), max(value.z, value.w)), -min(min(value.x, value.y), min(value.z, value.w)));
+  // The greatest number, and the least with its sign changed.
+  vec2 ends = vec2(max(max(value.x, value.y), max(value.z, value.w)),
+                   max(max(-value.x, -value.y), max(-value.z, -value.w)));
   [[unroll]] for (uint bit = 1; bit < 8; bit *= 2) ends = max(ends, subgroupShuffleXor(ends, bit));
   const float most = max(ends.x, ends.y);
   KvCodes codes;

@@ -1,5 +1,5 @@
-// Rows of keys and values in KV memory (pages.glsl), in the formats of plan::KvFormat. For kernels with the constant HEAD.
-// A head's kPageTokens rows in one page:
+// Rows of keys and values in KV memory (pages.glsl), in the formats of plan::KvFormat, for kernels with the constant
+// HEAD. A head's kPageTokens rows in one page:
 //
 //   f16    numbers (kPageTokens, HEAD) f16
 //   q8_0   codes (kPageTokens, HEAD) signed bytes, then scales (kPageTokens, HEAD / 32) f16: number = code * scale
