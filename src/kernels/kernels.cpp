@@ -34,6 +34,9 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
     subgroup_ = std::clamp(physical.info.max_subgroup_size >= 32 ? 32U : subgroup_,
                            physical.info.min_subgroup_size, physical.info.max_subgroup_size);
   }
+  if (compiler_knows_cooperative_matrix()) {
+    units_ = {unit_shapes(physical), subgroup_, max_threads_, physical.info.max_shared_bytes, software_};
+  }
   if (subgroup_ > kPageTokens) {  // attention's tiles of keys would straddle pages
     throw Error(ErrorKind::kDevice,
                 fmt::format("{} computes in subgroups of {} and kernels are made for up to "

@@ -7,6 +7,10 @@
 //
 // Where the device has integer dot products, decoding takes activations as int8 vectors: codes of 8 bits with
 // a scale for each 32, plan::int8_vector_bytes(columns) a vector. Their layout: glsl/int8_vector.glsl.
+//
+// Where the device has matrix units, products of many vectors take activations as f16: rounded as they are
+// loaded, or held so (Input::kHalf). What is beyond 65504 becomes 65504; activations that may be larger are
+// held times a power of two (Product::half_scale).
 #pragma once
 
 #include <array>
@@ -15,6 +19,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/matrix_tiles.hpp"
 #include "kernels/product_choice.hpp"
 #include "kernels/shaders.hpp"
 #include "plan/working_memory.hpp"
@@ -79,6 +84,7 @@ enum class Epilogue : uint32_t { kStore = 0, kAdd = 1, kSwiGlu = 2 };
 enum class Input : uint32_t {
   kF32,
   kInt8,    ///< int8 vectors
+  kHalf,    ///< f16, times half_scale: on matrix units, for more than kMaxVectorColumns columns
   kNormed,  ///< int8 vectors of x times a norm's weights: the product divides by the root mean square of x
 };
 
@@ -103,10 +109,21 @@ struct Product {
   uint32_t terms = 1;
   /// Runs beside the operation before it: they write different outputs of one buffer, from the same inputs.
   bool beside = false;
+  /// A power of two that x is multiplied by before it is rounded to f16 on matrix units, or was with kHalf.
+  float half_scale = 1;
+  /// kSwiGlu on matrix units: the result as f16 times kHiddenScale instead of `out`. No bytes: not wanted.
+  Range out_half{};
 };
+
+/// Between the feed-forward matrices activations of some models pass 65504: as f16 they are held times this.
+/// So up to 2 million is exact to 11 bits, and the smallest step, 2^-24 of f16, is 2e-6: below the rounding
+/// of activations whose root mean square is 0.01.
+inline constexpr float kHiddenScale = 1.0F / 32;
 
 /// The key of a product of `columns` vectors of activations.
 ProductKey key_of(const Product& product, uint32_t columns);
+/// The key of a product of `tokens` vectors on matrix units.
+MatrixKey matrix_key_of(const Product& product, uint32_t tokens);
 
 /// How a layer's heads and KV memory are shaped.
 struct AttentionShape {
@@ -239,6 +256,18 @@ class Kernels {
   /// Whether products multiply signed with unsigned bytes: any device can, some are as fast at it.
   void set_mixed_dot(bool mixed) { mixed_dot_ = mixed; }
 
+  /// Whether products of more than kMaxVectorColumns columns run on matrix units: where the device has them
+  /// and is no software device, unless told otherwise. Without such units, never.
+  enum class MatrixUse { kAuto, kAlways, kNever };
+  void use_matrix_units(MatrixUse use) { matrix_use_ = use; }
+  bool uses_matrix_units() const;
+  const MatrixUnits& matrix_units() const { return units_; }
+  /// What to do with the products on matrix units of this key from now on.
+  void choose(const MatrixKey& key, const MatrixTiles& tiles) { matrix_tiles_[key] = tiles; }
+  MatrixTiles tiles(const MatrixKey& key) const;
+  /// Compiles what a product on matrix units needs with `tiles`. Several threads may do so at once.
+  void prepare(const Product& op, const MatrixTiles& tiles) { matrix_pipeline(op, tiles); }
+
   /// How DecodeAttention cuts `shape` up; and how it is to cut up all from now on, nothing: as usual.
   DecodeAttentionSizes decode_attention_sizes(const AttentionShape& shape) const;
   void set_decode_attention_sizes(std::optional<DecodeAttentionSizes> sizes) { decode_attention_ = sizes; }
@@ -261,6 +290,8 @@ class Kernels {
   };
   ProductShape product_shape(uint32_t columns) const;
   void record_int8(const Target& target, const Product& op);
+  void record_matrix(const Target& target, const Product& op);
+  const vulkan::Pipeline& matrix_pipeline(const Product& op, const MatrixTiles& tiles);
   const vulkan::Pipeline& int8_pipeline(const Product& op, const ProductKey& key,
                                         const ProductChoice& chosen);
   /// How many subgroups make a workgroup: `most`, or fewer where the device's workgroups are smaller.
@@ -281,6 +312,9 @@ class Kernels {
   bool mixed_dot_;                                       ///< of signed and unsigned bytes too
   uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
+  MatrixUnits units_;
+  MatrixUse matrix_use_ = MatrixUse::kAuto;
+  std::map<MatrixKey, MatrixTiles> matrix_tiles_;  ///< where not the usual ones
   std::optional<DecodeAttentionSizes> decode_attention_;
 };
 

@@ -1,0 +1,116 @@
+#include "kernels/matrix_tiles.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "caldera/error.hpp"
+#include "quant/codebook.hpp"
+
+namespace caldera::kernels {
+namespace {
+
+/// Sums of a lane: with as many again for inputs, what is loaded and addresses, they fill 255 registers.
+constexpr uint32_t kMostSums = 128;
+/// 16-byte pieces of f32 activations that a lane has under way.
+constexpr uint32_t kMostPieces = 16;
+/// Workgroups that fill a large device: two on each of 132 multiprocessors.
+constexpr uint32_t kFilling = 256;
+
+/// Tokens below which a tile decodes each weight for too few of them, where there are as many.
+constexpr uint32_t kLeastTokens = 64;
+
+struct Size {
+  uint32_t tokens, rows, tile_tokens, tile_rows;
+};
+
+constexpr Size kSoftwareSize{16, 16, 8, 8};
+/// Large to small; each is the usual one where its workgroups fill a device, and those before it do not.
+constexpr std::array kUsualSizes = {
+    Size{128, 128, 64, 64}, Size{128, 64, 64, 32}, Size{64, 64, 32, 32},
+    Size{32, 64, 16, 32},   Size{16, 64, 16, 16},
+};
+
+MatrixTiles tiles_of(const Size& size, uint32_t step, uint32_t buffers, const UnitShape& shape) {
+  return {size.tokens, size.rows, size.tile_tokens, size.tile_rows, step, buffers, shape};
+}
+
+/// Bytes of the table that a format's codes are looked up in (glsl/int8_units.glsl).
+uint32_t table_bytes(quant::Format format) {
+  if (const quant::Grid grid = quant::grid_of(format); !grid.empty()) {
+    return static_cast<uint32_t>(2 * grid.size() * sizeof(uint32_t));
+  }
+  const bool values =
+      format == quant::Format::kIQ4_NL || format == quant::Format::kIQ4_XS || format == quant::Format::kMXFP4;
+  return values ? 256 * sizeof(uint32_t) : 0;
+}
+
+}  // namespace
+
+std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device) {
+  std::vector<UnitShape> shapes;
+  for (const vulkan::MatrixShape& shape : device.matrix_shapes) {
+    const bool fits = shape.a == VK_COMPONENT_TYPE_FLOAT16_KHR && shape.b == shape.a &&
+                      shape.c == VK_COMPONENT_TYPE_FLOAT32_KHR && shape.result == shape.c &&
+                      shape.k % 8 == 0 && shape.n % 4 == 0;
+    if (fits) shapes.push_back({shape.m, shape.n, shape.k});
+  }
+  std::ranges::sort(shapes, std::greater{}, [](const UnitShape& shape) {
+    return std::array{shape.m * shape.n * shape.k, shape.m, shape.n};
+  });
+  shapes.erase(std::ranges::unique(shapes).begin(), shapes.end());
+  return shapes;
+}
+
+uint64_t shared_bytes(const MatrixTiles& tiles, quant::Format format) {
+  constexpr uint64_t kPiece = 16;
+  const uint64_t inputs = uint64_t{tiles.buffers} * (tiles.tokens + tiles.rows) * (tiles.step / 8 + 1);
+  const uint64_t results = uint64_t{tiles.subgroups()} * tiles.shape.m * (tiles.tile_rows / 4 + 1);
+  return kPiece * std::max(inputs, results) + table_bytes(format);
+}
+
+bool possible(const MatrixTiles& tiles, quant::Format format, const MatrixUnits& units) {
+  const UnitShape& shape = tiles.shape;
+  for (const uint32_t value : {tiles.tokens, tiles.rows, tiles.tile_tokens, tiles.tile_rows}) {
+    if (value == 0 || value > 512) return false;
+  }
+  if (std::ranges::find(units.shapes, shape) == units.shapes.end()) return false;
+  if (tiles.buffers < 1 || tiles.buffers > 2 || (tiles.step != 32 && tiles.step != 64)) return false;
+  if (tiles.tokens % tiles.tile_tokens != 0 || tiles.rows % tiles.tile_rows != 0 ||
+      tiles.tile_tokens % shape.m != 0 || tiles.tile_rows % shape.n != 0 || tiles.step % shape.k != 0) {
+    return false;
+  }
+  const uint32_t threads = tiles.subgroups() * units.subgroup;
+  return threads <= units.max_threads && tiles.tile_tokens * tiles.tile_rows / units.subgroup <= kMostSums &&
+         tiles.tokens * tiles.step / 4 <= kMostPieces * threads &&
+         shared_bytes(tiles, format) <= units.max_shared_bytes;
+}
+
+MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
+  if (units.shapes.empty()) throw Error(ErrorKind::kInternal, "a product on matrix units that are not there");
+  const UnitShape& shape = units.shapes.front();
+  if (units.software) return tiles_of(kSoftwareSize, 32, 2, shape);
+  MatrixTiles usual;
+  for (const Size& size : kUsualSizes) {
+    // A tile that the tokens do not fill multiplies what nobody wants; where they do, the smallest of them
+    // stays.
+    const bool too_tall = size.tokens > std::max(key.tokens, kUsualSizes.back().tokens);
+    if (too_tall || (size.tokens < kLeastTokens && key.tokens >= kLeastTokens && usual.tokens > 0)) continue;
+    MatrixTiles tiles = tiles_of(size, 32, 2, shape);
+    if (!possible(tiles, key.format, units)) tiles.buffers = 1;
+    if (!possible(tiles, key.format, units)) continue;
+    usual = tiles;
+    const uint64_t groups = uint64_t{key.tokens / size.tokens} * ((key.rows + size.rows - 1) / size.rows);
+    if (groups >= kFilling) break;
+  }
+  if (usual.tokens == 0) throw Error(ErrorKind::kInternal, "matrix units without tiles that fit the device");
+  return usual;
+}
+
+std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUnits& units) {
+  std::vector<MatrixTiles> all{usual_tiles(key, units)};
+  return all;
+}
+
+}  // namespace caldera::kernels
