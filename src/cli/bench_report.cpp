@@ -29,6 +29,10 @@ std::string figure(double value) {
   return fmt::format("{:#.3g}", value);
 }
 
+bool is_prompt(const BenchTest& test) {
+  return test.kind == BenchKind::kPrompt;
+}
+
 /// A row for each test; what several sequences reach together and each where there are such tests.
 Table tests_table(const BenchReport& report) {
   const bool together = std::any_of(report.tests.begin(), report.tests.end(),
@@ -41,6 +45,9 @@ Table tests_table(const BenchReport& report) {
   for (const char* head : {"spread", "GB/step", "GB/s", "of bandwidth", "CPU µs/token"}) {
     table.heads.emplace_back(head);
   }
+  const bool prompts = std::any_of(report.tests.begin(), report.tests.end(), is_prompt);
+  if (prompts) table.heads.emplace_back("TFLOP/s");
+  if (prompts && report.matrix_speed) table.heads.emplace_back("of matrix units");
   for (const BenchTest& test : report.tests) {
     std::vector<std::string> row = {test_name(test), std::to_string(test.depth)};
     if (together) row.push_back(std::to_string(test.sequences));
@@ -53,6 +60,12 @@ Table tests_table(const BenchReport& report) {
       const auto limit = report.limit(test);
       row.push_back(limit ? fmt::format("{:.0f} %", 100 * test.rate() / *limit) : "");
       row.push_back(figure(test.cpu_seconds_per_token() * 1e6));
+    } else {
+      row.resize(row.size() + 4);
+      row.push_back(figure(report.prompt_speed(test)));
+      if (report.matrix_speed) {
+        row.push_back(fmt::format("{:.0f} %", 100 * report.prompt_speed(test) / *report.matrix_speed));
+      }
     }
     row.resize(table.heads.size());
     table.rows.push_back(std::move(row));
@@ -79,6 +92,10 @@ std::vector<std::string> facts(const BenchReport& report) {
     bandwidth += fmt::format(", {} GB/s across the bus", figure(*report.far_read_bandwidth));
   }
   lines.push_back(std::move(bandwidth));
+  if (report.matrix_speed) {
+    lines.push_back(
+        fmt::format("matrix units: {} TFLOP/s measured (f16 into f32)", figure(*report.matrix_speed)));
+  }
   lines.push_back(fmt::format("work: {} dispatches and {} barriers per decoded token", report.step.dispatches,
                               report.step.barriers));
   return lines;
@@ -108,6 +125,12 @@ Json to_json(const BenchReport& report, const BenchTest& test) {
     json["gigabytes_per_second"] = gigabytes(test.bytes()) * test.rate() / test.sequences;
     json["limit_tokens_per_second"] = optional(limit);
     json["share_of_limit"] = limit ? Json(test.rate() / *limit) : Json();
+  }
+  if (is_prompt(test)) {
+    json["flop"] = report.prompt_work.flop(test.tokens, test.depth);
+    json["teraflop_per_second"] = report.prompt_speed(test);
+    json["share_of_matrix_units"] =
+        report.matrix_speed ? Json(report.prompt_speed(test) / *report.matrix_speed) : Json();
   }
   if (test.profile) json["profile"] = profile_json(test);
   return json;
@@ -151,6 +174,7 @@ Json bench_json(const BenchReport& report) {
           {"load_seconds", report.load_seconds},
           {"read_gigabytes_per_second", optional(report.read_bandwidth)},
           {"far_read_gigabytes_per_second", optional(report.far_read_bandwidth)},
+          {"matrix_teraflop_per_second", optional(report.matrix_speed)},
           {"step", {{"dispatches", report.step.dispatches}, {"barriers", report.step.barriers}}},
           {"tests", std::move(tests)}};
 }

@@ -11,6 +11,7 @@
 #include "engine/bench_runner.hpp"
 #include "engine/engine.hpp"
 #include "engine/kv_reads.hpp"
+#include "engine/matrix_speed.hpp"
 #include "engine/synthetic_engine.hpp"
 #include "gguf/file.hpp"
 #include "quant/format.hpp"
@@ -24,25 +25,33 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Calls `visit` with every matrix that one decoded token reads.
+/// Calls `visit` with every matrix of the layers.
 template <class Visit>
-void each_matrix(const model::Weights& weights, Visit visit) {
+void each_layer_matrix(const model::Weights& weights, Visit visit) {
   for (const model::LayerWeights& layer : weights.layers) {
     for (const kernels::Matrix& part : layer.qkv.parts) visit(part);
     visit(layer.attention_output);
     for (const kernels::Matrix& part : layer.gate_up.parts) visit(part);
     visit(layer.down);
   }
+}
+
+/// Calls `visit` with every matrix that one decoded token reads.
+template <class Visit>
+void each_matrix(const model::Weights& weights, Visit visit) {
+  each_layer_matrix(weights, visit);
   visit(weights.output());
+}
+
+uint64_t elements(const kernels::Matrix& matrix) {
+  return uint64_t{matrix.rows} * matrix.columns;
 }
 
 /// The format that most weights are in.
 std::string main_format(const model::Weights& weights) {
-  std::map<quant::Format, uint64_t> elements;
-  each_matrix(weights, [&](const kernels::Matrix& matrix) {
-    elements[matrix.format] += uint64_t{matrix.rows} * matrix.columns;
-  });
-  const auto most = std::max_element(elements.begin(), elements.end(),
+  std::map<quant::Format, uint64_t> sizes;
+  each_matrix(weights, [&](const kernels::Matrix& matrix) { sizes[matrix.format] += elements(matrix); });
+  const auto most = std::max_element(sizes.begin(), sizes.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   return std::string(quant::info(most->first).name);
 }
@@ -57,6 +66,18 @@ std::vector<KvReads> kv_reads(const model::ModelSpec& spec) {
   reads.reserve(bytes.size());
   for (const auto& [window, of_token] : bytes) reads.push_back({window, of_token});
   return reads;
+}
+
+PromptWork prompt_work(const model::ModelSpec& spec, const model::Weights& weights) {
+  PromptWork work;
+  each_layer_matrix(weights, [&](const kernels::Matrix& matrix) { work.weights += elements(matrix); });
+  work.output_weights = elements(weights.output());
+  std::map<uint32_t, uint64_t> flop;
+  // A query's product with a key, and its weight's with a value: head multiplications and additions each.
+  for (const model::LayerSpec& layer : spec.layers)
+    flop[layer.window] += 4 * uint64_t{layer.heads} * layer.head;
+  for (const auto& [window, of_key] : flop) work.attention.push_back({window, of_key});
+  return work;
 }
 
 /// Sorted, each once, without zeros unless `zeros`.
@@ -104,12 +125,21 @@ std::optional<double> measured_bandwidth(const BenchOptions& options, plan::Reac
   return read_bandwidth(options.load.device, reach);
 }
 
+std::optional<double> measured_matrix_speed(const BenchOptions& options) {
+  if (options.prompts.empty()) return std::nullopt;
+  if (options.progress && !options.progress({"measuring the matrix units", 0, 1})) {
+    throw Error(ErrorKind::kUsage, "the bench was cancelled");
+  }
+  return matrix_speed(options.load.device);
+}
+
 /// All tests on an engine that `make` makes.
 template <class Make>
 BenchReport run(const BenchOptions& options, Make make) {
   BenchReport report;
   // Before the weights take the memory that measuring needs.
   report.read_bandwidth = measured_bandwidth(options, plan::Reach::kNear);
+  report.matrix_speed = measured_matrix_speed(options);
   const auto start = Clock::now();
   const std::unique_ptr<Engine> engine = make();
   report.load_seconds = seconds_since(start);
@@ -122,6 +152,7 @@ BenchReport run(const BenchOptions& options, Make make) {
   report.device = engine->device_info();
   report.load = engine->load_report();
   report.kv = kv_reads(engine->spec());
+  report.prompt_work = prompt_work(engine->spec(), engine->weights());
   uint64_t weight_bytes = 0;
   each_matrix(engine->weights(), [&](const kernels::Matrix& matrix) {
     weight_bytes += uint64_t{matrix.rows} * matrix.layout.row_bytes;

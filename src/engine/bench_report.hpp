@@ -35,6 +35,23 @@ struct BenchTest {
   double all_tokens() const { return static_cast<double>(uint64_t{tokens} * sequences); }
 };
 
+/// What layers with one window compute for each pair of a query and a key that it sees.
+struct AttentionWork {
+  uint32_t window = 0;        ///< keys a query sees; 0: all
+  uint64_t flop_per_key = 0;  ///< of all heads in all of these layers: 4 * heads * head
+};
+
+/// What reading a prompt takes of arithmetic; a multiplication and an addition are two.
+struct PromptWork {
+  uint64_t weights = 0;         ///< in the layers' matrices: multiplied with every token
+  uint64_t output_weights = 0;  ///< in the output matrix: with the last token only
+  std::vector<AttentionWork> attention;
+
+  /// 2 * (weights * tokens + output_weights), and for each query flop_per_key for every key that it sees: as
+  /// many as its position has before it, its own among them, at most the window.
+  double flop(uint32_t tokens, uint32_t depth) const;
+};
+
 /// What layers with one window read of KV memory for each token that they attend to.
 struct KvReads {
   uint32_t window = 0;  ///< tokens that are attended to at most; 0: all
@@ -55,7 +72,9 @@ struct BenchReport {
   StepShape step;                            ///< work recorded for one decoded token
   std::optional<double> read_bandwidth;      ///< 10^9 bytes a second, measured in this run
   std::optional<double> far_read_bandwidth;  ///< as above, where weights lie across the bus
-  std::vector<KvReads> kv;                   ///< all layers
+  std::optional<double> matrix_speed;  ///< 10^12 FLOP/s of matrix units (f16 into f32), measured in this run
+  PromptWork prompt_work;
+  std::vector<KvReads> kv;  ///< all layers
   std::vector<BenchTest> tests;
   std::vector<std::string> validation_messages;  ///< what the validation layer had to say, if it was on
 
@@ -64,6 +83,8 @@ struct BenchReport {
   /// Tokens a second of all sequences together if reading memory took all the time; of decode tests, where
   /// the bandwidth is known.
   std::optional<double> limit(const BenchTest& test) const;
+  /// 10^12 FLOP/s that a prompt test reached; of others 0.
+  double prompt_speed(const BenchTest& test) const;
 };
 
 }  // namespace caldera::engine

@@ -40,10 +40,10 @@ TEST(Bench, PrintsATable) {
             "read bandwidth: 10.0 GB/s measured\n"
             "work: 3 dispatches and 2 barriers per decoded token\n"
             "\n"
-            "test       depth  tokens/s  spread  GB/step  GB/s  of bandwidth  CPU µs/token\n"
-            "prompt 64      0   1000.00   ±0.00\n"
+            "test       depth  tokens/s  spread  GB/step  GB/s  of bandwidth  CPU µs/token  TFLOP/s\n"
+            "prompt 64      0   1000.00   ±0.00                                               0.215\n"
             "decode 16      0     50.00  ±10.00   0.0900  4.50          45 %          12.5\n"
-            "prompt 64   1000   1000.00   ±0.00\n"
+            "prompt 64   1000   1000.00   ±0.00                                               0.284\n"
             "decode 16   1000     50.00  ±10.00   0.0910  4.55          46 %          12.5\n");
 }
 
@@ -72,6 +72,25 @@ TEST(Bench, SequencesTogetherGetColumns) {
   EXPECT_EQ(test.at("tokens_per_second"), 200.0);
   EXPECT_EQ(test.at("tokens_per_second_each"), 50.0);
   EXPECT_EQ(test.at("cpu_microseconds_per_token"), 12.5);
+}
+
+TEST(Bench, PromptsBesideMatrixUnits) {
+  // The double has matrix units with this limit.
+  const Result result = bench({"model", "-p", "64", "-n", "0", "--memory-limit", "2"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("matrix units: 0.500 TFLOP/s measured (f16 into f32)\n"));
+  EXPECT_THAT(result.out, HasSubstr("  TFLOP/s  of matrix units\n"));
+  EXPECT_THAT(result.out, HasSubstr("    0.215             43 %\n"));
+  const json object = json::parse(bench({"model", "-p", "64", "--memory-limit", "2", "--json"}).out);
+  EXPECT_EQ(object.at("matrix_teraflop_per_second"), 0.5);
+  const json& prompt = object.at("tests").at(0);
+  EXPECT_EQ(prompt.at("flop"), 2.0 * (64 * 106e6 + 28e6) + 69120.0 * 64 * 65 / 2);
+  EXPECT_NEAR(prompt.at("teraflop_per_second").get<double>(), 0.2151, 1e-4);
+  EXPECT_NEAR(prompt.at("share_of_matrix_units").get<double>(), 0.4302, 1e-4);
+  EXPECT_FALSE(object.at("tests").at(1).contains("flop"));
+  const json none = json::parse(bench({"model", "-p", "64", "--json"}).out);
+  EXPECT_TRUE(none.at("matrix_teraflop_per_second").is_null());
+  EXPECT_TRUE(none.at("tests").at(0).at("share_of_matrix_units").is_null());
 }
 
 TEST(Bench, ShowsAProfile) {

@@ -91,6 +91,26 @@ TEST(BenchReportTest, WindowsBoundWhatIsRead) {
   EXPECT_EQ(report.kv_bytes(99), 103000U);
 }
 
+TEST(BenchReportTest, ArithmeticOfPrompts) {
+  const PromptWork dense{.weights = 1000, .output_weights = 10, .attention = {{0, 3}}};
+  EXPECT_DOUBLE_EQ(dense.flop(1, 0), 2 * 1010 + 3);
+  EXPECT_DOUBLE_EQ(dense.flop(4, 0), 2 * 4010 + 3 * (1 + 2 + 3 + 4));
+  EXPECT_DOUBLE_EQ(dense.flop(2, 100), 2 * 2010 + 3 * (101 + 102));
+  const PromptWork windows{.weights = 0, .output_weights = 0, .attention = {{3, 5}, {0, 7}}};
+  EXPECT_DOUBLE_EQ(windows.flop(5, 0), 5 * (1 + 2 + 3 + 3 + 3) + 7 * 15);
+  EXPECT_DOUBLE_EQ(windows.flop(2, 2), 5 * (3 + 3) + 7 * (3 + 4));
+  EXPECT_DOUBLE_EQ(windows.flop(2, 10), 5 * 6 + 7 * (11 + 12));
+
+  BenchReport report;
+  report.prompt_work = {.weights = 500000000, .output_weights = 0, .attention = {}};
+  BenchTest test;
+  test.tokens = 100;
+  test.seconds = {0.05};
+  EXPECT_DOUBLE_EQ(report.prompt_speed(test), 2);
+  test.kind = BenchKind::kDecode;
+  EXPECT_EQ(report.prompt_speed(test), 0);
+}
+
 TEST(BenchTest, MeasuresAFile) {
   std::vector<std::string> said;
   BenchOptions options = quick();
@@ -205,6 +225,12 @@ TEST(BenchTest, MeasuresAShape) {
   EXPECT_TRUE(report.synthetic);
   EXPECT_EQ(report.name, shape.name);
   EXPECT_EQ(report.parameters, 134515008U);
+  // All but the 61 norms is multiplied; the embedding is the output matrix too.
+  EXPECT_EQ(report.prompt_work.weights + report.prompt_work.output_weights, 134515008U - 61 * 576);
+  EXPECT_EQ(report.prompt_work.output_weights, 49152U * 576);
+  ASSERT_EQ(report.prompt_work.attention.size(), 1U);
+  EXPECT_EQ(report.prompt_work.attention[0].flop_per_key, 30U * 4 * 576);
+  EXPECT_GT(report.prompt_speed(report.tests[0]), 0);
   EXPECT_THAT(report.validation_messages, ::testing::IsEmpty());
   ASSERT_EQ(report.tests.size(), 2U);
   // Nearly all of its weights are read: the embedding is the output matrix too.
