@@ -86,19 +86,42 @@ uint32_t loaded_bytes(std::string_view opcode) {
   return width == kWidths.end() ? 0 : width->second;
 }
 
+/// Bytes that an access of shared memory moves for a lane, from its name: "ds_load_b128", "ds_write2_b32",
+/// "ds_read_u16_d16".
+uint32_t shared_bytes(std::string_view opcode) {
+  constexpr std::array<std::string_view, 4> kAccesses = {"ds_load", "ds_store", "ds_read", "ds_write"};
+  constexpr std::array<std::pair<std::string_view, uint32_t>, 6> kWidths = {
+      {{"b128", 16}, {"b96", 12}, {"b64", 8}, {"b32", 4}, {"16", 2}, {"8", 1}}};
+  if (!begins_with_any(opcode, kAccesses)) return 0;
+  const auto* const width = std::ranges::find_if(
+      kWidths, [&](const auto& one) { return opcode.find(one.first) != std::string_view::npos; });
+  if (width == kWidths.end()) return 0;
+  constexpr std::array<std::string_view, 4> kPairs = {"load_2", "store_2", "read2", "write2"};
+  return contains_any(opcode, kPairs) ? 2 * width->second : width->second;
+}
+
+/// See InstructionMix::valu_cycles.
+uint32_t cycles_of(std::string_view opcode) {
+  constexpr std::array<std::string_view, 3> kQuarterRate = {"v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32"};
+  constexpr std::array<std::string_view, 3> kWide = {"_b64", "_u64", "_i64"};
+  if (opcode.starts_with("v_wmma_")) return opcode.find("iu4") == std::string_view::npos ? 32 : 16;
+  if (begins_with_any(opcode, kQuarterRate)) return 4;
+  return contains_any(opcode, kWide) ? 2 : 1;
+}
+
 void count(std::string_view opcode, InstructionMix& mix) {
   constexpr std::array<std::string_view, 6> kHints = {"s_waitcnt", "s_delay_alu", "s_clause",
                                                       "s_nop",     "s_wait_",     "s_inst_prefetch"};
   constexpr std::array<std::string_view, 2> kScalarLoads = {"s_load", "s_buffer_load"};
-  constexpr std::array<std::string_view, 3> kQuarterRate = {"v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32"};
-  constexpr std::array<std::string_view, 3> kWide = {"_b64", "_u64", "_i64"};
   if (opcode.starts_with("v_")) {
     ++mix.valu;
     if (opcode.starts_with("v_dual_")) ++mix.dual;
     if (opcode.starts_with("v_dot4_")) ++mix.dot4;
-    mix.valu_cycles += begins_with_any(opcode, kQuarterRate) ? 4 : contains_any(opcode, kWide) ? 2 : 1;
+    if (opcode.starts_with("v_wmma_")) ++mix.wmma;
+    mix.valu_cycles += cycles_of(opcode);
   } else if (opcode.starts_with("ds_")) {
     ++mix.lds;
+    mix.lds_bytes += shared_bytes(opcode);
   } else if (begins_with_any(opcode, kVmem)) {
     ++mix.vmem;
     mix.loaded += loaded_bytes(opcode);
@@ -119,7 +142,9 @@ void add(const InstructionMix& more, InstructionMix& sum) {
   sum.smem += more.smem;
   sum.vmem += more.vmem;
   sum.loaded += more.loaded;
+  sum.wmma += more.wmma;
   sum.lds += more.lds;
+  sum.lds_bytes += more.lds_bytes;
   sum.hints += more.hints;
   sum.valu_cycles += more.valu_cycles;
 }
@@ -230,8 +255,9 @@ std::vector<Loop> innermost_loops(std::string_view assembly) {
 
 std::optional<Loop> hot_loop(std::string_view assembly) {
   const std::vector<Loop> loops = innermost_loops(assembly);
-  const auto hottest = std::ranges::max_element(
-      loops, {}, [](const Loop& loop) { return std::pair(loop.mix.dot4, loop.mix.valu_cycles); });
+  const auto hottest = std::ranges::max_element(loops, {}, [](const Loop& loop) {
+    return std::array{loop.mix.wmma, loop.mix.dot4, loop.mix.valu_cycles};
+  });
   return hottest == loops.end() ? std::nullopt : std::optional(*hottest);
 }
 

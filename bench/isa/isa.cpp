@@ -19,6 +19,10 @@ namespace {
 constexpr std::array kShapes = {"llama-3.2-1b:q4_k_m", "llama-3.1-8b:q4_k_m", "llama-3.1-8b:q8_0",
                                 "llama-3.1-70b:q4_k_m", "llama-3.1-405b:iq1_s"};
 
+constexpr std::array kPromptShapes = {"llama-3.2-1b:q4_k_m", "llama-3.1-8b:q4_k_m", "qwen3-32b:q4_k_m",
+                                      "llama-3.1-70b:q4_k_m", "llama-3.1-405b:iq1_s"};
+constexpr uint32_t kPromptTokens = 512;
+
 struct Options {
   std::string format = "table";
   std::string kernel;
@@ -52,9 +56,19 @@ int report(const Options& options) {
   const Machine machine = strix_halo();
   std::vector<FormatSpeed> speeds;
   std::vector<TokenSpeed> tokens;
+  std::vector<PromptSpeed> prompts;
   if (!options.choices) {  // among which the engine has not chosen
     speeds = format_speeds(machine, every, 1);
     for (const char* name : kShapes) tokens.push_back(token_speed(machine, speeds, plan::shape_named(name)));
+    const std::vector<PromptFormat> formats = prompt_formats(machine, every);
+    for (const char* name : kPromptShapes) {
+      if (formats.empty()) break;
+      prompts.push_back(prompt_speed(machine, formats, plan::shape_named(name), kPromptTokens));
+      // What llama.cpp's figure on Strix Halo is about: 260 tokens/s.
+      if (std::string_view(name) == "qwen3-32b:q4_k_m") {
+        prompts.push_back(scaled(prompts.back(), "a dense 27B:q4_k_m, from the one above", 27e9));
+      }
+    }
   }
 
   const DeviceInfo& info = device.physical().info;
@@ -67,14 +81,16 @@ int report(const Options& options) {
                        {"bytes_per_second", machine.bandwidth}};
     for (const FormatSpeed& speed : speeds) json["formats"].push_back(to_json(speed));
     for (const TokenSpeed& token : tokens) json["models"].push_back(to_json(token));
+    for (const PromptSpeed& prompt : prompts) json["prompts"].push_back(to_json(prompt));
     fmt::print("{}\n", json.dump(2));
     return 0;
   }
   const TextFormat format = options.format == "markdown" ? TextFormat::kMarkdown : TextFormat::kTable;
-  fmt::print("{}, {}\n\n{}{}", info.name, info.driver, pipelines_text(shown, format),
-             loops_text(shown, format));
+  fmt::print("{}, {}\n\n{}{}{}", info.name, info.driver, pipelines_text(shown, format),
+             loops_text(shown, format), matrices_text(machine, shown, format));
   if (options.kernel.empty() && !options.choices) {
     fmt::print("\n{}\n{}", formats_text(machine, speeds, format), tokens_text(machine, tokens, format));
+    if (!prompts.empty()) fmt::print("\n{}", prompts_text(machine, prompts, format));
   }
   return 0;
 }

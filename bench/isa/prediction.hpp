@@ -20,6 +20,7 @@ struct Machine {
   /// Lanes that can do one thing each second: two SIMDs of 32 lanes a compute unit. Dual issue is not
   /// counted.
   double lane_rate() const { return compute_units * 2 * 32 * clock; }
+  double simds() const { return compute_units * 2; }
 };
 
 /// 40 compute units at 2.9 GHz, and 215 GB/s as measured of the 256 on paper.

@@ -124,6 +124,40 @@ std::string tokens_text(const Machine& machine, std::span<const TokenSpeed> toke
          aligned({"model", "GB a token", "tokens/s by memory", "tokens/s predicted"}, rows, 3, format);
 }
 
+std::string matrices_text(const Machine& machine, std::span<const Kernel> kernels, TextFormat format) {
+  std::vector<Row> rows;
+  for (const Kernel& kernel : kernels) {
+    const auto loop = matrix_loop(kernel.compiled);
+    if (!loop) continue;
+    const double other = loop->vector_cycles - 32.0 * loop->mix.wmma;
+    rows.push_back({kernel.compiled.name, kernel.of.what, fmt::format("{}", loop->mix.wmma),
+                    fmt::format("{:.0f}", other), fmt::format("{}", loop->mix.lds),
+                    fmt::format("{:.0f}", loop->shared_cycles), fmt::format("{}", loop->mix.vmem),
+                    fmt::format("{}", loop->mix.salu), fmt::format("{:.1f}", loop->speed(machine) / 1e12),
+                    fmt::format("{:.0f}%", 100 * loop->speed(machine) / MatrixLoop::limit(machine))});
+  }
+  if (rows.empty()) return {};
+  return "\n" +
+         title(fmt::format("Matrix units: {:.1f} TFLOP/s at most on {}", MatrixLoop::limit(machine) / 1e12,
+                           machine.name),
+               format) +
+         aligned({"kernel", "for", "WMMA", "other vector cycles", "LDS", "LDS cycles", "VMEM", "SALU",
+                  "TFLOP/s predicted", "of limit"},
+                 rows, 8, format);
+}
+
+std::string prompts_text(const Machine& machine, std::span<const PromptSpeed> prompts, TextFormat format) {
+  std::vector<Row> rows;
+  for (const PromptSpeed& prompt : prompts) {
+    rows.push_back({prompt.shape, fmt::format("{:.1f}", prompt.parameters / 1e9),
+                    fmt::format("{:.0f}", prompt.predicted), fmt::format("{:.1f}", prompt.teraflops)});
+  }
+  return title(fmt::format("{}, reading a prompt into an empty context, attention and boundaries not counted",
+                           machine.name),
+               format) +
+         aligned({"model", "10^9 parameters", "tokens/s predicted", "TFLOP/s"}, rows, 3, format);
+}
+
 nlohmann::json to_json(const Kernel& kernel) {
   nlohmann::json json{{"kernel", kernel.compiled.name},
                       {"constants", kernel.compiled.constants},
@@ -148,7 +182,24 @@ nlohmann::json to_json(const Kernel& kernel) {
                     {"salu", loop->mix.salu},
                     {"smem", loop->mix.smem}};
   }
+  if (const auto matrix = matrix_loop(kernel.compiled)) {
+    json["matrix_loop"] = {{"wmma", matrix->mix.wmma},
+                           {"flop", matrix->flop},
+                           {"vector_cycles", matrix->vector_cycles},
+                           {"shared_cycles", matrix->shared_cycles},
+                           {"lds", matrix->mix.lds},
+                           {"vmem", matrix->mix.vmem},
+                           {"salu", matrix->mix.salu},
+                           {"teraflop_per_second", matrix->speed(strix_halo()) / 1e12}};
+  }
   return json;
+}
+
+nlohmann::json to_json(const PromptSpeed& prompt) {
+  return {{"model", prompt.shape},
+          {"parameters", prompt.parameters},
+          {"tokens_per_second", prompt.predicted},
+          {"teraflop_per_second", prompt.teraflops}};
 }
 
 nlohmann::json to_json(const FormatSpeed& speed) {

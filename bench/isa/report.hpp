@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine_kernels.hpp"
+#include "matrix_prediction.hpp"
 #include "prediction.hpp"
 
 namespace caldera::isa {
@@ -22,8 +23,14 @@ std::string formats_text(const Machine& machine, std::span<const FormatSpeed> sp
 /// What models should reach on `machine`.
 std::string tokens_text(const Machine& machine, std::span<const TokenSpeed> tokens, TextFormat format);
 
+/// The loops of kernels on matrix units, and the speed that they allow.
+std::string matrices_text(const Machine& machine, std::span<const Kernel> kernels, TextFormat format);
+/// What models should reach on `machine` when they read prompts.
+std::string prompts_text(const Machine& machine, std::span<const PromptSpeed> prompts, TextFormat format);
+
 nlohmann::json to_json(const Kernel& kernel);
 nlohmann::json to_json(const FormatSpeed& speed);
 nlohmann::json to_json(const TokenSpeed& token);
+nlohmann::json to_json(const PromptSpeed& prompt);
 
 }  // namespace caldera::isa

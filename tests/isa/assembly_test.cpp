@@ -110,6 +110,23 @@ TEST(HotLoopTest, KnowsWhatIsUnderWay) {
   }
 }
 
+TEST(HotLoopTest, IsTheOneWithMatrixInstructions) {
+  const auto loop = hot_loop(
+      "BB0:\n v_dot4_i32_iu8 v0, v0, v0, v0\n s_branch BB0\n"
+      "BB1:\n ds_load_b128 v[0:3], v8\n ds_load_2addr_b64 v[0:3], v8\n ds_store_b16 v8, v0\n"
+      " v_wmma_f32_16x16x16_f16 v[0:7], v[8:15], v[16:23], v[0:7]\n"
+      " v_wmma_i32_16x16x16_iu4 v[0:7], v[8:9], v[16:17], v[0:7]\n v_add_f32 v0, v0, v0\n s_branch BB1\n");
+  ASSERT_TRUE(loop.has_value());
+  EXPECT_EQ(loop->first_block, 1);
+  EXPECT_EQ(loop->mix.wmma, 2);
+  EXPECT_EQ(loop->mix.valu_cycles, 32 + 16 + 1);
+  EXPECT_EQ(loop->mix.lds, 3);
+  EXPECT_EQ(loop->mix.lds_bytes, 16 + 16 + 2);
+  // Mesa's own names for them.
+  EXPECT_EQ(count_instructions("ds_read2_b32 v0\n ds_write_b128 v0\n ds_read_u16_d16 v0\n").lds_bytes,
+            8 + 16 + 2);
+}
+
 TEST(HotLoopTest, IsNothingWithoutLoops) {
   EXPECT_FALSE(hot_loop("").has_value());
   EXPECT_FALSE(hot_loop("BB0:\n s_branch BB1\nBB1:\n s_endpgm\n").has_value());
