@@ -112,6 +112,12 @@ void Kernels::record(const Target& target, const Attention& op) {
     uint32_t heads, kv_heads, layer_offset, v_offset, window;
   } c{op.qkv.address, op.out.address,    op.parts.address,      target.batch,      op.page_tables,
       op.shape.heads, op.shape.kv_heads, op.shape.layer_offset, op.shape.v_offset, op.shape.window};
+  if (!target.one_token_each) {
+    record_prompt(target, op);
+    merge_parts(target, op);
+    return;
+  }
+  if (op.half_out) throw Error(ErrorKind::kInternal, "attention of steps is stored in f32");
   // Heads that share keys, and then neighbouring tokens, are served together, as many as the registers hold.
   // The kernel is unrolled over queries and dimensions, and a software device compiles long kernels for
   // minutes.
@@ -128,13 +134,17 @@ void Kernels::record(const Target& target, const Attention& op) {
   target.recording->dispatch(
       pipe, bytes_of(c), {op.shape.heads / heads_each, divide_up(target.columns, tokens_each), target.splits},
       reads, {&written, 1});
-  if (target.splits == 1) return;
+  merge_parts(target, op);
+}
 
+void Kernels::merge_parts(const Target& target, const Attention& op) {
+  if (target.splits == 1) return;
   struct {
     uint64_t parts, result, batch;
     uint32_t heads;
   } merge{op.parts.address, op.out.address, target.batch, op.shape.heads};
-  const auto& merge_pipe = pipeline(shader("attention_merge"), {subgroup_, op.shape.head, target.splits});
+  const auto& merge_pipe =
+      pipeline(shader("attention_merge"), {subgroup_, op.shape.head, target.splits, op.half_out ? 1U : 0U});
   const Range merge_reads[] = {op.parts, batch_range(target.batch)};
   target.recording->dispatch(merge_pipe, bytes_of(merge), {op.shape.heads, target.columns, 1}, merge_reads,
                              {&op.out, 1});

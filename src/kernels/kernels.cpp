@@ -36,6 +36,7 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
   }
   if (compiler_knows_cooperative_matrix()) {
     units_ = {unit_shapes(physical), subgroup_, max_threads_, physical.info.max_shared_bytes, software_};
+    attention_units_ = caldera::kernels::attention_units(physical, subgroup_, max_threads_);
   }
   if (subgroup_ > kPageTokens) {  // attention's tiles of keys would straddle pages
     throw Error(ErrorKind::kDevice,

@@ -21,6 +21,7 @@
 
 #include "kernels/matrix_tiles.hpp"
 #include "kernels/product_choice.hpp"
+#include "kernels/prompt_attention.hpp"
 #include "kernels/shaders.hpp"
 #include "plan/working_memory.hpp"
 #include "quant/format.hpp"
@@ -161,6 +162,7 @@ struct Attention {
   Range parts;  ///< scratch for split attention: (tokens, heads, kMaxSplits, head + 2)
   uint64_t page_tables;
   Range kv;
+  bool half_out = false;  ///< out in f16; not with one token of each sequence
 };
 
 /// Rotation, KV memory and attention of one token a sequence in one dispatch: what Rope and Attention do one
@@ -274,6 +276,12 @@ class Kernels {
   /// Workgroups of DecodeAttention for one token and one part.
   uint32_t decode_attention_groups(const AttentionShape& shape) const;
 
+  /// How attention over prompts cuts up heads of this size; and how it is to do so from now on, nothing: as
+  /// usual.
+  PromptAttention prompt_attention(uint32_t head) const;
+  void set_prompt_attention(std::optional<PromptAttention> sizes) { prompt_attention_ = sizes; }
+  const AttentionUnits& attention_units() const { return attention_units_; }
+
   uint32_t subgroup() const { return subgroup_; }
   /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`, when
   /// all tokens of the batch together take `groups` workgroups a part.
@@ -292,6 +300,8 @@ class Kernels {
   void record_int8(const Target& target, const Product& op);
   void record_matrix(const Target& target, const Product& op);
   const vulkan::Pipeline& matrix_pipeline(const Product& op, const MatrixTiles& tiles);
+  void record_prompt(const Target& target, const Attention& op);
+  void merge_parts(const Target& target, const Attention& op);
   const vulkan::Pipeline& int8_pipeline(const Product& op, const ProductKey& key,
                                         const ProductChoice& chosen);
   /// How many subgroups make a workgroup: `most`, or fewer where the device's workgroups are smaller.
@@ -316,6 +326,8 @@ class Kernels {
   MatrixUse matrix_use_ = MatrixUse::kAuto;
   std::map<MatrixKey, MatrixTiles> matrix_tiles_;  ///< where not the usual ones
   std::optional<DecodeAttentionSizes> decode_attention_;
+  AttentionUnits attention_units_;
+  std::optional<PromptAttention> prompt_attention_;
 };
 
 }  // namespace caldera::kernels

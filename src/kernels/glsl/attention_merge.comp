@@ -1,14 +1,15 @@
 #version 460
 // Merges the parts of split attention: out = sum of parts, each scaled from its own maximum to the common one.
-// parts (tokens, heads, SPLITS, HEAD + 2) f32; out (tokens, heads * HEAD) f32. Groups: (heads, tokens).
+// parts (tokens, heads, SPLITS, HEAD + 2) f32; out (tokens, heads * HEAD) f32 or f16. Groups: (heads, tokens).
 #include "common.glsl"
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD = 64;
 layout(constant_id = 2) const uint SPLITS = 1;
+layout(constant_id = 3) const bool HALF_OUT = false;
 
 layout(push_constant) uniform Constants {
   Floats parts;
-  WriteFloats result;
+  uint64_t result;
   Batch batch;
   uint heads;
 };
@@ -24,12 +25,19 @@ void main() {
     const uint part = base + s * (HEAD + 2);
     weight += parts.v[part + HEAD + 1] * exp(parts.v[part + HEAD] - maximum);
   }
-  for (uint d = gl_LocalInvocationID.x; d < HEAD; d += gl_WorkGroupSize.x) {
-    float sum = 0;
+  const uint row = (t * heads + gl_WorkGroupID.x) * HEAD;
+  for (uint d = 2 * gl_LocalInvocationID.x; d < HEAD; d += 2 * gl_WorkGroupSize.x) {
+    vec2 sum = vec2(0);
     for (uint s = 0; s < SPLITS; ++s) {
       const uint part = base + s * (HEAD + 2);
-      sum += parts.v[part + d] * exp(parts.v[part + HEAD] - maximum);
+      sum += vec2(parts.v[part + d], parts.v[part + d + 1]) * exp(parts.v[part + HEAD] - maximum);
     }
-    result.v[(t * heads + gl_WorkGroupID.x) * HEAD + d] = sum / weight;
+    sum /= weight;
+    if (HALF_OUT) {
+      WriteWords(result).v[(row + d) / 2] = packHalf2x16(sum);
+    } else {
+      WriteFloats(result).v[row + d] = sum.x;
+      WriteFloats(result).v[row + d + 1] = sum.y;
+    }
   }
 }

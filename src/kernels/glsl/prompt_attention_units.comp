@@ -1,0 +1,442 @@
+#version 460
+// Attention of a prompt's queries over the KV pages of their sequence on matrix units, causal, with an online softmax
+// (https://arxiv.org/abs/2307.08691), so that no score ever goes to memory. See prompt_rows.glsl for what lies where.
+//
+// A subgroup owns ROW_TILES * M rows; the workgroup's subgroups share tiles of KEYS keys and values, which lie in shared
+// memory as f16. While scores are computed the tile's values are on their way, and while values are summed the next
+// keys. Scores are matrices queries (M, K) times keys (K, N) in f32, with log2(e) in the queries; weights are
+// exp2(score - reference) elementwise in registers, as f16 through shared memory to become a left matrix again; sums of
+// values (M, N) and weights are f32.
+//
+// Which lane holds which element is not known. So what belongs to a row is held as a matrix of equal columns: the
+// references, and the factors that sums are multiplied by when references rise. A reference is near the greatest score
+// of its row so far, not equal to it: it rises when a weight would leave the range of f16, which is seldom after the
+// first tile, and only then scores go through shared memory. Masked tiles begin with sums of 0 and kMasked.
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#include "common.glsl"
+#include "prompt_rows.glsl"
+layout(constant_id = 9) const uint M = 16;
+layout(constant_id = 10) const uint N = 16;
+layout(constant_id = 11) const uint K = 16;
+layout(constant_id = 12) const uint SUBGROUPS = 4;
+layout(constant_id = 13) const uint ROW_TILES = 1;
+layout(constant_id = 14) const uint KEYS = 32;            // a multiple of N and K that divides a page
+layout(constant_id = 15) const bool HOLD_QUERIES = true;  // in registers; else in shared memory
+layout(constant_id = 16) const bool TURN_VALUES = false;  // so that neighbouring keys lie together
+
+const uint THREADS = SUBGROUPS * SUBGROUP;
+const uint SUBGROUP_ROWS = ROW_TILES * M;
+const uint ROWS = SUBGROUPS * SUBGROUP_ROWS;
+// Strides are in 16 bytes. Each is odd, so that rows that are read together begin in different banks.
+const uint ROW_STRIDE = PIECES + 1;
+const uint VALUE_STRIDE = TURN_VALUES ? KEYS / 8 + 1 : ROW_STRIDE;
+const uint WEIGHT_STRIDE = KEYS / 8 + 1;
+const uint FLOAT_STRIDE = N / 4 + 1;   // of a matrix of sums
+const uint SLICE_STRIDE = K / 8 + 1;   // of a matrix of queries
+const uint WEIGHT_PLACE = SUBGROUP_ROWS * WEIGHT_STRIDE;
+const uint FLOAT_PLACE = M * FLOAT_STRIDE;
+const uint PLACE = WEIGHT_PLACE > FLOAT_PLACE ? WEIGHT_PLACE : FLOAT_PLACE;  // of a subgroup
+const uint ROWS_EACH = (M + SUBGROUP - 1) / SUBGROUP;  // rows of a matrix that a lane sees to
+
+const float kLog2e = 1.4426950408889634;
+const float kMasked = -1e30;
+const float kUnknown = -1e28;  // the reference of a row that has seen no key: above kMasked, below any score
+// The greatest weight is 2^6 when its reference is set and may become 2^13: what is 2^-30 of it is still a number.
+const float kBelow = 6;
+const float kMost = 13;
+const float kLargestHalf = 65504;
+
+shared uvec4 key_tile[KEYS * ROW_STRIDE];
+shared uvec4 value_tile[(TURN_VALUES ? HEAD : KEYS) * VALUE_STRIDE];
+shared uvec4 query_tile[HOLD_QUERIES ? 1 : ROWS * ROW_STRIDE];
+shared uvec4 places[SUBGROUPS * PLACE];  // of each subgroup: weights, or a matrix of sums on its way
+shared uint positions[ROWS];
+
+coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> query[HOLD_QUERIES ? ROW_TILES : 1][HOLD_QUERIES ? HEAD / K : 1];
+coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> score[ROW_TILES][KEYS / N];
+coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> sum[ROW_TILES][HEAD / N];
+coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> reference[ROW_TILES];  // equal columns
+coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> weight[ROW_TILES];     // sums over every N-th key
+float row_reference[ROW_TILES][ROWS_EACH];  // of the rows that this lane sees to
+
+// What a lane has on its way of a tile of keys and a tile of values, in pieces. Values that are turned come as pieces of
+// two neighbouring keys.
+const uint LOADS = (KEYS * PIECES + THREADS - 1) / THREADS;
+const uint PAIRS = (KEYS / 2 * PIECES + THREADS - 1) / THREADS;
+uvec4 next_keys[LOADS];
+uvec4 next_values[TURN_VALUES ? 2 * PAIRS : LOADS];
+
+uint lane() { return gl_SubgroupInvocationID; }
+uint place() { return gl_SubgroupID * PLACE; }
+
+/// Where a piece lies in a tile: x the key (the first of two, if `pairs`), y the piece of its row.
+uvec2 tile_place(uint number, bool pairs) {
+  return pairs ? uvec2(number % (KEYS / 2) * 2, number / (KEYS / 2)) : uvec2(number / PIECES, number % PIECES);
+}
+
+void load_keys(uint64_t rows, uint first_row) {
+  [[unroll]] for (uint i = 0; i < LOADS; ++i) {
+    const uvec2 at = tile_place(min(gl_LocalInvocationIndex + i * THREADS, KEYS * PIECES - 1), false);
+    next_keys[i] = load_kv(K_FORMAT, kv_place(K_FORMAT, rows, first_row + at.x, at.y), 0);
+  }
+}
+
+void load_values(uint64_t rows, uint first_row) {
+  if (TURN_VALUES) {
+    [[unroll]] for (uint i = 0; i < PAIRS; ++i) {
+      const uvec2 at = tile_place(min(gl_LocalInvocationIndex + i * THREADS, KEYS / 2 * PIECES - 1), true);
+      const KvPlace from = kv_place(V_FORMAT, rows, first_row + at.x, at.y);
+      next_values[2 * i] = load_kv(V_FORMAT, from, 0);
+      next_values[2 * i + 1] = load_kv(V_FORMAT, from, 1);
+    }
+  } else {
+    [[unroll]] for (uint i = 0; i < LOADS; ++i) {
+      const uvec2 at = tile_place(min(gl_LocalInvocationIndex + i * THREADS, KEYS * PIECES - 1), false);
+      next_values[i] = load_kv(V_FORMAT, kv_place(V_FORMAT, rows, first_row + at.x, at.y), 0);
+    }
+  }
+}
+
+/// A piece of a row as f16. Rows not written yet may hold anything, NaN too, which no weight of zero would silence.
+uvec4 halves(uint format, uvec4 raw, uint row, uint piece, bool written) {
+  return written ? dequantize_kv_f16(format, raw, kv_scale_index(row, piece)) : uvec4(0);
+}
+
+/// Puts the keys that were loaded into their tile, of which the first `written` are there.
+void store_keys(uint first_row, uint written) {
+  [[unroll]] for (uint i = 0; i < LOADS; ++i) {
+    const uint number = gl_LocalInvocationIndex + i * THREADS;
+    if (KEYS * PIECES % THREADS != 0 && number >= KEYS * PIECES) continue;
+    const uvec2 at = tile_place(number, false);
+    const uvec4 words = halves(K_FORMAT, next_keys[i], first_row + at.x, at.y, at.x < written);
+    if (K_FORMAT == kKvQ4) {
+      [[unroll]] for (uint part = 0; part < 2; ++part) {
+        const uint four = kv_four(K_FORMAT, at.y, part);
+        key_tile[at.x * ROW_STRIDE + four / 2][four % 2 * 2] = words[2 * part];
+        key_tile[at.x * ROW_STRIDE + four / 2][four % 2 * 2 + 1] = words[2 * part + 1];
+      }
+    } else {
+      key_tile[at.x * ROW_STRIDE + at.y] = words;
+    }
+  }
+}
+
+void store_values(uint first_row, uint written) {
+  if (TURN_VALUES) {
+    [[unroll]] for (uint i = 0; i < PAIRS; ++i) {
+      const uint number = gl_LocalInvocationIndex + i * THREADS;
+      if (KEYS / 2 * PIECES % THREADS != 0 && number >= KEYS / 2 * PIECES) continue;
+      const uvec2 at = tile_place(number, true);
+      const uvec4 even = halves(V_FORMAT, next_values[2 * i], first_row + at.x, at.y, at.x < written);
+      const uvec4 odd = halves(V_FORMAT, next_values[2 * i + 1], first_row + at.x + 1, at.y, at.x + 1 < written);
+      [[unroll]] for (uint j = 0; j < 8; ++j) {
+        const uint dimension = 4 * kv_four(V_FORMAT, at.y, j / 4) + j % 4;
+        const uint both = j % 2 == 0 ? (even[j / 2] & 0xFFFFu) | odd[j / 2] << 16
+                                     : even[j / 2] >> 16 | (odd[j / 2] & 0xFFFF0000u);
+        value_tile[dimension * VALUE_STRIDE + at.x / 8][at.x / 2 % 4] = both;
+      }
+    }
+  } else {
+    [[unroll]] for (uint i = 0; i < LOADS; ++i) {
+      const uint number = gl_LocalInvocationIndex + i * THREADS;
+      if (KEYS * PIECES % THREADS != 0 && number >= KEYS * PIECES) continue;
+      const uvec2 at = tile_place(number, false);
+      const uvec4 words = halves(V_FORMAT, next_values[i], first_row + at.x, at.y, at.x < written);
+      if (V_FORMAT == kKvQ4) {
+        [[unroll]] for (uint part = 0; part < 2; ++part) {
+          const uint four = kv_four(V_FORMAT, at.y, part);
+          value_tile[at.x * VALUE_STRIDE + four / 2][four % 2 * 2] = words[2 * part];
+          value_tile[at.x * VALUE_STRIDE + four / 2][four % 2 * 2 + 1] = words[2 * part + 1];
+        }
+      } else {
+        value_tile[at.x * VALUE_STRIDE + at.y] = words;
+      }
+    }
+  }
+}
+
+/// Eight numbers of a query as f16, times log2(e); zeros for rows that are not there.
+uvec4 load_query_piece(uint row, uint piece) {
+  if (row >= rows_in_batch()) return uvec4(0);
+  const uint64_t from = query_address(row);
+  const vec4 low = clamp(load_floats4(from, 2 * piece) * kLog2e, -kLargestHalf, kLargestHalf);
+  const vec4 high = clamp(load_floats4(from, 2 * piece + 1) * kLog2e, -kLargestHalf, kLargestHalf);
+  return uvec4(packHalf2x16(low.xy), packHalf2x16(low.zw), packHalf2x16(high.xy), packHalf2x16(high.zw));
+}
+
+/// The queries of the subgroup's rows, from `first_row` on.
+void load_queries(uint first_row) {
+  if (HOLD_QUERIES) {
+    // All loads are under way before the first goes through shared memory, M x K numbers at a time.
+    const uint kSlice = M * K / 8;
+    const uint kEach = (kSlice + SUBGROUP - 1) / SUBGROUP;
+    [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+      uvec4 piece[HEAD / K][kEach];
+      [[unroll]] for (uint k = 0; k < HEAD / K; ++k) {
+        [[unroll]] for (uint i = 0; i < kEach; ++i) {
+          const uint number = min(lane() + i * SUBGROUP, kSlice - 1);
+          piece[k][i] = load_query_piece(first_row + t * M + number / (K / 8), k * (K / 8) + number % (K / 8));
+        }
+      }
+      [[unroll]] for (uint k = 0; k < HEAD / K; ++k) {
+        [[unroll]] for (uint i = 0; i < kEach; ++i) {
+          const uint number = lane() + i * SUBGROUP;
+          if (number < kSlice) places[place() + number / (K / 8) * SLICE_STRIDE + number % (K / 8)] = piece[k][i];
+        }
+        meet_subgroup();
+        coopMatLoad(query[t][k], places, place(), SLICE_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+        meet_subgroup();
+      }
+    }
+  } else {
+    const uint first = gl_SubgroupID * SUBGROUP_ROWS;
+    for (uint number = lane(); number < SUBGROUP_ROWS * PIECES; number += SUBGROUP) {
+      const uint row = number / PIECES;
+      query_tile[(first + row) * ROW_STRIDE + number % PIECES] = load_query_piece(first_row + row, number % PIECES);
+    }
+    meet_subgroup();
+  }
+}
+
+/// Begins a tile's scores: 0 where the row sees the key, else kMasked.
+void begin_scores(bool masked, uint first_key) {
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
+      score[t][n] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+      if (!masked) continue;
+      for (uint number = lane(); number < M * N / 4; number += SUBGROUP) {
+        const uint row = number / (N / 4);
+        const uint key = first_key + n * N + number % (N / 4) * 4;
+        const uint position = positions[gl_SubgroupID * SUBGROUP_ROWS + t * M + row];
+        vec4 start;
+        [[unroll]] for (uint i = 0; i < 4; ++i) start[i] = sees(position, key + i) ? 0 : kMasked;
+        places[place() + row * FLOAT_STRIDE + number % (N / 4)] = floatBitsToUint(start);
+      }
+      meet_subgroup();
+      coopMatLoad(score[t][n], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      meet_subgroup();
+    }
+  }
+}
+
+/// score += matrices `k` of the queries' dimensions times the tile's keys.
+void multiply_keys(uint k, coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> left[ROW_TILES]) {
+  [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
+    coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> right;
+    coopMatLoad(right, key_tile, n * N * ROW_STRIDE + k * (K / 8), ROW_STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
+    [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) score[t][n] = coopMatMulAdd(left[t], right, score[t][n]);
+  }
+}
+
+/// score += queries times the keys of the tile.
+void multiply_keys() {
+  coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> left[ROW_TILES];
+  if (HOLD_QUERIES) {
+    [[unroll]] for (uint k = 0; k < HEAD / K; ++k) {
+      [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) left[t] = query[HOLD_QUERIES ? t : 0][HOLD_QUERIES ? k : 0];
+      multiply_keys(k, left);
+    }
+  } else {
+    for (uint k = 0; k < HEAD / K; ++k) {
+      [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+        const uint from = (gl_SubgroupID * SUBGROUP_ROWS + t * M) * ROW_STRIDE + k * (K / 8);
+        coopMatLoad(left[t], query_tile, from, ROW_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      }
+      multiply_keys(k, left);
+    }
+  }
+}
+
+/// A matrix of which each row has one value: value[i] for row i * SUBGROUP + lane.
+coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> equal_columns(float value[ROWS_EACH]) {
+  [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
+    const uint row = i * SUBGROUP + lane();
+    if (row >= M) continue;
+    [[unroll]] for (uint c = 0; c < N / 4; ++c) {
+      places[place() + row * FLOAT_STRIDE + c] = uvec4(floatBitsToUint(value[i]));
+    }
+  }
+  meet_subgroup();
+  coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> matrix;
+  coopMatLoad(matrix, places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+  meet_subgroup();
+  return matrix;
+}
+
+/// Sets references anew where scores are far above them.
+void raise_references() {
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    float greatest[ROWS_EACH];
+    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) greatest[i] = kMasked;
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
+      coopMatStore(score[t][n], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      meet_subgroup();
+      [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
+        const uint row = min(i * SUBGROUP + lane(), M - 1);
+        [[unroll]] for (uint c = 0; c < N / 4; ++c) {
+          const vec4 four = uintBitsToFloat(places[place() + row * FLOAT_STRIDE + c]);
+          greatest[i] = max(greatest[i], max(max(four.x, four.y), max(four.z, four.w)));
+        }
+      }
+      meet_subgroup();
+    }
+    float factor[ROWS_EACH];
+    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
+      const float raised = greatest[i] - row_reference[t][i] > kMost ? greatest[i] - kBelow : row_reference[t][i];
+      factor[i] = exp2(row_reference[t][i] - raised);
+      row_reference[t][i] = raised;
+    }
+    const coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors = equal_columns(factor);
+    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
+      [[unroll]] for (uint i = 0; i < factors.length(); ++i) sum[t][d][i] *= factors[i];
+    }
+    [[unroll]] for (uint i = 0; i < factors.length(); ++i) weight[t][i] *= factors[i];
+    reference[t] = equal_columns(row_reference[t]);
+  }
+}
+
+/// Makes weights of scores, and puts them into the subgroup's place.
+void weigh() {
+  float greatest = kMasked;
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
+      [[unroll]] for (uint i = 0; i < score[t][n].length(); ++i) {
+        greatest = max(greatest, score[t][n][i] - reference[t][i]);
+      }
+    }
+  }
+  if (subgroupBallot(greatest > kMost) != uvec4(0)) raise_references();
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
+      [[unroll]] for (uint i = 0; i < score[t][n].length(); ++i) {
+        const float one = exp2(score[t][n][i] - reference[t][i]);
+        score[t][n][i] = one;
+        weight[t][i] += one;
+      }
+      coopMatStore(coopmat<float16_t, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(score[t][n]), places,
+                   place() + t * M * WEIGHT_STRIDE + n * (N / 8), WEIGHT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+    }
+  }
+  meet_subgroup();
+}
+
+/// sum += weights times the values of the tile.
+void multiply_values() {
+  for (uint k = 0; k < KEYS / K; ++k) {
+    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> left[ROW_TILES];
+    [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+      coopMatLoad(left[t], places, place() + t * M * WEIGHT_STRIDE + k * (K / 8), WEIGHT_STRIDE,
+                  gl_CooperativeMatrixLayoutRowMajor);
+    }
+    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
+      coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> right;
+      if (TURN_VALUES) {
+        coopMatLoad(right, value_tile, d * N * VALUE_STRIDE + k * (K / 8), VALUE_STRIDE,
+                    gl_CooperativeMatrixLayoutColumnMajor);
+      } else {
+        coopMatLoad(right, value_tile, k * K * VALUE_STRIDE + d * (N / 8), VALUE_STRIDE,
+                    gl_CooperativeMatrixLayoutRowMajor);
+      }
+      [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) sum[t][d] = coopMatMulAdd(left[t], right, sum[t][d]);
+    }
+  }
+  meet_subgroup();
+}
+
+/// The results of the subgroup's rows, from `first_row` on, or their parts.
+void store_rows(uint first_row) {
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    coopMatStore(weight[t], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+    meet_subgroup();
+    float total[ROWS_EACH];
+    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
+      const uint row = min(i * SUBGROUP + lane(), M - 1);
+      vec4 four = vec4(0);
+      [[unroll]] for (uint c = 0; c < N / 4; ++c) four += uintBitsToFloat(places[place() + row * FLOAT_STRIDE + c]);
+      total[i] = four.x + four.y + four.z + four.w;
+    }
+    meet_subgroup();
+    if (SPLITS > 1) {
+      [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
+        const uint row = first_row + t * M + i * SUBGROUP + lane();
+        const bool own = i * SUBGROUP + lane() < M && row < rows_in_batch();
+        if (own) store_part_weight(row, row_reference[t][i] / kLog2e, total[i]);
+      }
+    } else {
+      [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) total[i] = 1 / total[i];
+      const coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors = equal_columns(total);
+      [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
+        [[unroll]] for (uint i = 0; i < factors.length(); ++i) sum[t][d][i] *= factors[i];
+      }
+    }
+    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
+      coopMatStore(sum[t][d], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      meet_subgroup();
+      for (uint number = lane(); number < M * N / 4; number += SUBGROUP) {
+        const uint row = first_row + t * M + number / (N / 4);
+        const vec4 value = uintBitsToFloat(places[place() + number / (N / 4) * FLOAT_STRIDE + number % (N / 4)]);
+        if (row < rows_in_batch()) store_four(row, d * (N / 4) + number % (N / 4), value);
+      }
+      meet_subgroup();
+    }
+  }
+}
+
+void main() {
+  const uint first_row = block_number() * ROWS;
+  if (first_row >= rows_in_batch()) return;
+  const uint last_row = min(first_row + ROWS, rows_in_batch()) - 1;
+  for (uint row = gl_LocalInvocationIndex; row < ROWS; row += THREADS) {
+    positions[row] = position_of(min(first_row + row, last_row));
+  }
+  PageTable pages = PageTable(tables.slot[batch.entries[first_row / SHARING].slot]);
+  const uint last = position_of(last_row);
+  const uvec2 part = tiles_of_part(position_of(first_row), last, KEYS);
+  const uint to_values = values_from_keys(v_offset, kv_head(), K_FORMAT, V_FORMAT);
+
+  // This subgroup's rows, and the positions that they have.
+  const uint own_row = first_row + gl_SubgroupID * SUBGROUP_ROWS;
+  const uint own_first = position_of(min(own_row, last_row));
+  const uint own_last = position_of(min(own_row + SUBGROUP_ROWS - 1, last_row));
+
+  uint64_t rows = tile_rows(pages, part.x * KEYS);
+  uint first_key = part.x * KEYS;
+  if (part.x < part.y) {
+    load_keys(rows, first_key % kPageTokens);
+    load_values(rows + to_values, first_key % kPageTokens);
+  }
+  load_queries(own_row);
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    reference[t] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(kUnknown);
+    weight[t] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) row_reference[t][i] = kUnknown;
+    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
+      sum[t][d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+    }
+  }
+  store_keys(first_key % kPageTokens, last + 1 - min(first_key, last));
+  barrier();
+
+  for (uint tile = part.x; tile < part.y; ++tile) {
+    first_key = tile * KEYS;
+    // The last tile is loaded once more: a branch would part what is to overlap.
+    const uint next_key = min(tile + 1, part.y - 1) * KEYS;
+    rows = tile_rows(pages, next_key);
+    const bool seen = own_row <= last_row && first_key <= own_last && first_key + KEYS > first_seen(own_first);
+    if (seen) {
+      begin_scores(first_key + KEYS - 1 > own_first || first_key < first_seen(own_last), first_key);
+      multiply_keys();
+      weigh();
+    }
+    store_values(first_key % kPageTokens, last + 1 - first_key);
+    load_keys(rows, next_key % kPageTokens);
+    barrier();
+    if (seen) multiply_values();
+    store_keys(next_key % kPageTokens, last + 1 - next_key);
+    load_values(rows + to_values, next_key % kPageTokens);
+    barrier();
+  }
+  if (own_row <= last_row) store_rows(own_row);
+}

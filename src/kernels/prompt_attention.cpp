@@ -1,0 +1,189 @@
+#include "kernels/prompt_attention.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <span>
+
+#include "caldera/error.hpp"
+#include "kernels/dispatch.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/shaders.hpp"
+
+namespace caldera::kernels {
+namespace {
+
+constexpr uint32_t kVendorNvidia = 0x10DE;
+/// Registers of a lane that may hold matrices; the rest of 255 is for what is on its way, and addresses.
+constexpr uint32_t kMatrixRegisters = 216;
+
+struct Size {
+  uint32_t subgroups, row_tiles, keys;
+  bool hold_queries;
+};
+
+// For matrices of 16 rows. On Hopper a multiprocessor multiplies 915 pairs a clock in what Vulkan reaches
+// (411 TFLOP/s) and reads 128 bytes of shared memory. With heads of 128 a subgroup of 16 rows that meets 64
+// keys multiplies for 286 clocks and reads 36 KB (keys, values, and weights there and back) in 288; with 32
+// rows, whose queries no longer fit into registers beside the sums, for 572 and 448. The first leaves room
+// for three workgroups that wait at different times, the second for 8 subgroups in all within 48 KB a
+// workgroup. Blocks of 64 rows read keys and values from the L2 at 3.1 TB/s for each 200 TFLOP/s, blocks of
+// 128 at half of that. On gfx1151 a CU multiplies 256 pairs a clock, and reading the right matrix takes half
+// of the time in which 16 rows are multiplied with it. 128 registers hold the sums and queries of 16 rows.
+constexpr std::array kSmallHeads = {
+    Size{4, 2, 32, true}, Size{4, 2, 64, true}, Size{4, 1, 64, true},  Size{8, 1, 32, true},
+    Size{4, 1, 32, true}, Size{2, 1, 32, true}, Size{1, 1, 16, false},
+};
+constexpr std::array kMiddleHeads = {
+    Size{4, 1, 32, true},  Size{8, 1, 32, true}, Size{2, 2, 32, false},
+    Size{3, 2, 16, false}, Size{2, 1, 32, true}, Size{1, 1, 16, false},
+};
+// The sums alone take 128 registers.
+constexpr std::array kLargeHeads = {Size{2, 1, 16, false}, Size{4, 1, 16, true}, Size{1, 1, 16, false}};
+
+/// Little code: a software device compiles it for seconds, whatever its speed then.
+constexpr std::array kSoftwareList = {Size{1, 1, 16, false}};
+constexpr std::span<const Size> kSoftwareSizes = kSoftwareList;
+
+std::span<const Size> sizes_for(uint32_t head) {
+  if (head <= 64) return kSmallHeads;
+  if (head <= 128) return kMiddleHeads;
+  return kLargeHeads;
+}
+
+}  // namespace
+
+AttentionUnits attention_units(const vulkan::PhysicalDevice& device, uint32_t subgroup,
+                               uint32_t max_threads) {
+  AttentionUnits units;
+  units.matrix = {unit_shapes(device), subgroup, max_threads, device.info.max_shared_bytes,
+                  device.type == VK_PHYSICAL_DEVICE_TYPE_CPU};
+  units.loads_turned = device.vendor_id == kVendorNvidia;
+  std::erase_if(units.matrix.shapes, [&](const UnitShape& like) {
+    const bool sums_become_halves =
+        std::ranges::any_of(device.matrix_shapes, [&](const vulkan::MatrixShape& shape) {
+          constexpr VkComponentTypeKHR kHalf = VK_COMPONENT_TYPE_FLOAT16_KHR;
+          return UnitShape{shape.m, shape.n, shape.k} == like && shape.a == kHalf && shape.b == kHalf &&
+                 shape.c == kHalf && shape.result == kHalf;
+        });
+    return !sums_become_halves || like.n % 8 != 0;
+  });
+  return units;
+}
+
+uint32_t rows_of(const PromptAttention& sizes, uint32_t subgroup) {
+  if (const auto* units = std::get_if<MatrixAttention>(&sizes))
+    return units->subgroups * units->row_tiles * units->shape.m;
+  const auto& lanes = std::get<LaneAttention>(sizes);
+  return lanes.subgroups * (subgroup / lanes.column_lanes) * lanes.rows_each;
+}
+
+uint64_t shared_bytes(const MatrixAttention& sizes, uint32_t head, uint32_t subgroup) {
+  constexpr uint64_t kPiece = 16;
+  const uint64_t rows = rows_of(sizes, subgroup);
+  const uint64_t row = head / 8 + 1;
+  const uint64_t values = sizes.turn_values ? head * (sizes.keys / 8 + 1) : sizes.keys * row;
+  const uint64_t queries = sizes.hold_queries ? 1 : rows * row;
+  const uint64_t place = std::max(sizes.row_tiles * sizes.shape.m * (sizes.keys / 8 + 1),
+                                  sizes.shape.m * std::max(sizes.shape.n / 4 + 1, sizes.shape.k / 8 + 1));
+  return kPiece * (sizes.keys * row + values + queries + sizes.subgroups * place) + 4 * rows;
+}
+
+bool possible(const MatrixAttention& sizes, uint32_t head, const AttentionUnits& units) {
+  if (std::ranges::find(units.matrix.shapes, sizes.shape) == units.matrix.shapes.end() ||
+      sizes.subgroups == 0 || sizes.row_tiles == 0 || sizes.keys == 0)
+    return false;
+  if (head % sizes.shape.n != 0 || head % sizes.shape.k != 0 || sizes.keys % sizes.shape.n != 0 ||
+      sizes.keys % sizes.shape.k != 0 || kPageTokens % sizes.keys != 0 ||
+      sizes.subgroups * units.matrix.subgroup > units.matrix.max_threads) {
+    return false;
+  }
+  // Sums, scores, references and weights in f32, queries in f16, which some devices hold twice.
+  const uint32_t rows = sizes.row_tiles * sizes.shape.m;
+  const uint32_t numbers =
+      rows * (head + sizes.keys + 2 * sizes.shape.n + (sizes.hold_queries ? head / 2 : 0));
+  return (units.matrix.software || numbers <= kMatrixRegisters * units.matrix.subgroup) &&
+         shared_bytes(sizes, head, units.matrix.subgroup) <= units.matrix.max_shared_bytes;
+}
+
+std::vector<MatrixAttention> attention_candidates(uint32_t head, const AttentionUnits& units) {
+  std::vector<MatrixAttention> candidates;
+  for (const UnitShape& shape : units.matrix.shapes) {
+    for (const bool turn : {!units.loads_turned, units.loads_turned}) {
+      for (const Size& size : units.matrix.software ? kSoftwareSizes : sizes_for(head)) {
+        const MatrixAttention sizes{shape,
+                                    size.subgroups,
+                                    size.row_tiles * (units.matrix.software ? 1 : std::max(1U, 16 / shape.m)),
+                                    size.keys,
+                                    size.hold_queries,
+                                    turn};
+        if (possible(sizes, head, units)) candidates.push_back(sizes);
+      }
+    }
+  }
+  return candidates;
+}
+
+PromptAttention usual_prompt_attention(uint32_t head, const AttentionUnits& units, bool use_units) {
+  if (use_units) {
+    const std::vector<MatrixAttention> candidates = attention_candidates(head, units);
+    if (!candidates.empty()) return candidates.front();
+  }
+  // A lane has 64 sums for each of two pieces of a row and four rows. A software device pays by the load, and
+  // has registers of any number.
+  LaneAttention lanes;
+  lanes.column_lanes = std::min(units.matrix.subgroup, 8U);
+  if (units.matrix.software) {
+    lanes.rows_each = head > 128 ? 4 : 8;
+  } else {
+    lanes.subgroups = std::clamp(units.matrix.max_threads / units.matrix.subgroup, 1U, 4U);
+    lanes.rows_each = head > 128 ? 2 : 4;
+    lanes.keys_each = 4;
+  }
+  return lanes;
+}
+
+PromptAttention Kernels::prompt_attention(uint32_t head) const {
+  return prompt_attention_ ? *prompt_attention_
+                           : usual_prompt_attention(head, attention_units_, uses_matrix_units());
+}
+
+void Kernels::record_prompt(const Target& target, const Attention& op) {
+  const AttentionShape& shape = op.shape;
+  struct {
+    uint64_t qkv, result, parts, batch, tables;
+    uint32_t kv_heads, layer_offset, v_offset, window;
+  } c{op.qkv.address, op.out.address,     op.parts.address, target.batch, op.page_tables,
+      shape.kv_heads, shape.layer_offset, shape.v_offset,   shape.window};
+  const PromptAttention sizes = prompt_attention(shape.head);
+  const uint32_t sharing = shape.heads / shape.kv_heads;
+  std::vector<uint32_t> constants{subgroup_,
+                                  subgroup_,
+                                  shape.head,
+                                  sharing,
+                                  target.splits,
+                                  op.half_out ? 1U : 0U,
+                                  static_cast<uint32_t>(shape.k_format),
+                                  static_cast<uint32_t>(shape.v_format),
+                                  software_ ? 1U : 0U};
+  const char* name = "prompt_attention";
+  if (const auto* units = std::get_if<MatrixAttention>(&sizes)) {
+    name = "prompt_attention_units";
+    constants[0] *= units->subgroups;
+    constants.insert(constants.end(),
+                     {units->shape.m, units->shape.n, units->shape.k, units->subgroups, units->row_tiles,
+                      units->keys, units->hold_queries ? 1U : 0U, units->turn_values ? 1U : 0U});
+  } else {
+    const auto& lanes = std::get<LaneAttention>(sizes);
+    constants[0] *= lanes.subgroups;
+    constants.insert(constants.end(),
+                     {lanes.subgroups, lanes.column_lanes, lanes.rows_each, lanes.keys_each});
+  }
+  const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
+  const Range& written = target.splits > 1 ? op.parts : op.out;
+  const uint32_t blocks = divide_up(target.columns * sharing, rows_of(sizes, subgroup_));
+  target.recording->dispatch(pipeline(shader(name), std::move(constants)), bytes_of(c),
+                             {shape.kv_heads, blocks, target.splits}, reads, {&written, 1});
+}
+
+}  // namespace caldera::kernels
