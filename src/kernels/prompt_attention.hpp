@@ -32,15 +32,8 @@ using PromptAttention = std::variant<MatrixAttention, LaneAttention>;
 
 /// What a device has for attention over prompts.
 struct AttentionUnits {
-  MatrixUnits matrix;         ///< shapes: those whose sums can become f16
+  MatrixUnits matrix;         ///< `shapes`: those whose sums can become f16
   bool loads_turned = false;  ///< matrices whose rows lie the other way load as fast
-};
-std::vector<Shape> shapes;      ///< of matrices of f16 with sums in f32 that can become f16, largest first
-uint32_t subgroup = 32;         ///< lanes
-uint32_t max_threads = 128;     ///< of a workgroup
-uint32_t max_shared_bytes = 0;  ///< of a workgroup
-bool software = false;
-bool loads_turned = false;  ///< matrices whose rows lie the other way load as fast
 };
 AttentionUnits attention_units(const vulkan::PhysicalDevice& device, uint32_t subgroup, uint32_t max_threads);
 

@@ -75,9 +75,12 @@ inline void check_attention(const AttentionCase& c, const std::vector<Entry>& en
   const bool units =
       !one_token_each && std::holds_alternative<MatrixAttention>(kernels.prompt_attention(c.head));
   // In f32: scores of some `sharpness` are sums of `head` products; their error is one of the weights, in
-  // proportion, and values are below 1. On matrix units weights are rounded to 11 bits.
-  const double tolerance =
-      (units ? 0x1p-11 : 0) + (c.half_out ? 0x1p-11 : 0) + (1 + double{c.sharpness}) * 1e-5;
+  // proportion, and values are below 1. On matrix units weights are rounded to 11 bits, and so are keys and
+  // values that are not f16.
+  const bool exact = c.keys == plan::KvFormat::kF16 && c.values == plan::KvFormat::kF16;
+  const double sharpness{c.sharpness};
+  const double tolerance = (units ? 0x1p-11 : 0) + (units && !exact ? (1 + sharpness) * 0x1p-12 : 0) +
+                           (c.half_out ? 0x1p-11 : 0) + (1 + sharpness) * 1e-5;
   for (uint32_t t = 0; t < recorded; ++t) {
     for (uint32_t h = 0; h < c.heads; ++h) {
       const size_t first = (size_t{t} * c.heads + h) * c.head;
