@@ -38,11 +38,13 @@ struct LoadReport {
   double seconds = 0;
 };
 
-/// How decode steps multiply weights in blocks with activations. Prompts are read in f32 either way.
+/// How weights are multiplied with activations. Where a GPU has matrix units prompts take f16 there, unless
+/// kF32 is asked for; sums are f32 always. The rest is about decode steps and weights in blocks.
 enum class Arithmetic {
   kAuto,  ///< kInt8 where the device has integer dot products, else kF32
-  kF32,
+  kF32,   ///< prompts too
   kInt8,  ///< activations rounded to 8 bits with a scale for each 32: fewer instructions a weight
+  kF16,   ///< decode steps in f32, prompts in f16 on any device with matrix units, software too
 };
 
 /// Whether to find out how decoding runs fastest on the device: up to two seconds when a model is loaded for

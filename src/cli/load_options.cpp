@@ -22,13 +22,17 @@ void declare_load_options(CLI::App& app, LoadOptions& options) {
          "How weights get into memory: copy, import (the device reads the mapped file), or auto (the "
          "default)")
       ->check(CLI::IsMember({"auto", "copy", "import"}));
-  static const std::map<std::string, Arithmetic> kArithmetics = {
-      {"auto", Arithmetic::kAuto}, {"f32", Arithmetic::kF32}, {"int8", Arithmetic::kInt8}};
+  static const std::map<std::string, Arithmetic> kArithmetics = {{"auto", Arithmetic::kAuto},
+                                                                 {"f32", Arithmetic::kF32},
+                                                                 {"f16", Arithmetic::kF16},
+                                                                 {"int8", Arithmetic::kInt8}};
   app.add_option_function<std::string>(
          "--arithmetic", [&options](const std::string& text) { options.arithmetic = kArithmetics.at(text); },
-         "How decoding multiplies quantised weights: with activations in 8 bits (int8), in f32, or int8 "
-         "where the device has instructions for it (auto, the default)")
-      ->check(CLI::IsMember({"auto", "f32", "int8"}));
+         "How weights are multiplied: decoding with activations in 8 bits (int8) or in f32, prompts in f16 "
+         "where "
+         "the device has matrix units (not with f32; with f16 on software devices too), or what suits the "
+         "device (auto, the default)")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
   static const std::map<std::string, Tuning> kTunings = {
       {"auto", Tuning::kAuto}, {"again", Tuning::kAgain}, {"off", Tuning::kOff}};
   app.add_option_function<std::string>(

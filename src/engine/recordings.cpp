@@ -30,7 +30,7 @@ const vulkan::Recording& Recordings::read(uint64_t batch, uint32_t tokens, uint3
   const bool one = tokens == 1 && program_.int8();
   if (!one) splits = 1;
   return recorded({Kind::kRead, batch, tokens, splits}, {nullptr, batch, tokens, one, splits},
-                  {one ? &program_.step().body : &program_.reading().body});
+                  {one ? &program_.step().body : &program_.reading(tokens).body});
 }
 
 const vulkan::Recording& Recordings::outputs(uint64_t batch, uint32_t outputs, bool sample) {

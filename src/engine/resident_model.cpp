@@ -80,10 +80,12 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   }
 
   const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
+  if (options.arithmetic == Arithmetic::kF16) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kAlways);
+  if (options.arithmetic == Arithmetic::kF32) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kNever);
   const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
                     (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
-                                    decode_batch_.address(), int8};
+                                    decode_batch_.address(), int8, kernels_.uses_matrix_units()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   const model::LayerSpec& layer = spec_.layers[0];
   const kernels::AttentionShape attention{

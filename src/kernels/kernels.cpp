@@ -100,9 +100,9 @@ void Kernels::record(const Target& target, const Norm& op) {
   } c{op.x.address, op.weight, op.out.address, op.out_int8.address, target.batch, op.width, op.epsilon};
   // A row is short: it is the way to memory and back that takes the time, so all of it is under way at once.
   const uint32_t threads = subgroup_ * (software_ ? 1 : subgroups(divide_up(op.width, 8 * subgroup_)));
-  const auto& pipe =
-      pipeline(shader("norm"), {threads, subgroup_, op.gather ? 1U : 0U, op.out.bytes > 0 ? 1U : 0U,
-                                op.out_int8.bytes > 0 ? 1U : 0U, op.terms});
+  const auto& pipe = pipeline(
+      shader("norm"), {threads, subgroup_, op.gather ? 1U : 0U, op.out.bytes > 0 && !op.half ? 1U : 0U,
+                       op.out_int8.bytes > 0 ? 1U : 0U, op.terms, op.half ? 1U : 0U});
   const Range reads[] = {op.x, batch_range(target.batch)};
   std::vector<Range> writes;
   for (const Range& range : {op.out, op.out_int8}) {
@@ -115,10 +115,12 @@ void Kernels::record(const Target& target, const SwiGlu& op) {
   struct {
     uint64_t gate, up, result, vectors, batch;
     uint32_t width;
-  } c{op.gate.address, op.up.address, op.out.address, op.out_int8.address, target.batch, op.width};
+    float half_scale;
+  } c{op.gate.address, op.up.address, op.out.address, op.out_int8.address,
+      target.batch,    op.width,      kHiddenScale};
   const uint32_t threads = subgroup_ * subgroups(4);
   const bool int8 = op.out_int8.bytes > 0;
-  const auto& pipe = pipeline(shader("swiglu"), {threads, int8 ? 1U : 0U});
+  const auto& pipe = pipeline(shader("swiglu"), {threads, int8 ? 1U : 0U, op.half ? 1U : 0U});
   const Range reads[] = {op.gate, op.up, batch_range(target.batch)};
   target.recording->dispatch(pipe, bytes_of(c), {divide_up(op.width / 4, threads), target.columns, 1}, reads,
                              {int8 ? &op.out_int8 : &op.out, 1});

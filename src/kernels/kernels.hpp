@@ -75,6 +75,7 @@ struct Norm {
   bool gather;
   Range out_int8{};    ///< for products with Input::kNormed; no bytes: not wanted
   uint32_t terms = 1;  ///< int8 vectors for each of x: see Product
+  bool half = false;   ///< `out` is f16
 };
 
 /// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
@@ -112,8 +113,7 @@ struct Product {
   bool beside = false;
   /// A power of two that x is multiplied by before it is rounded to f16 on matrix units, or was with kHalf.
   float half_scale = 1;
-  /// kSwiGlu on matrix units: the result as f16 times kHiddenScale instead of `out`. No bytes: not wanted.
-  Range out_half{};
+  bool half_out = false;  ///< `out` is f16, times kHiddenScale: of kSwiGlu on matrix units
 };
 
 /// Between the feed-forward matrices activations of some models pass 65504: as f16 they are held times this.
@@ -190,7 +190,8 @@ struct SwiGlu {
   Range up;
   Range out;  ///< no bytes: not wanted
   uint32_t width;
-  Range out_int8{};  ///< the same as int8 vectors; no bytes: not wanted
+  Range out_int8{};   ///< the same as int8 vectors; no bytes: not wanted
+  bool half = false;  ///< `out` is f16, times kHiddenScale
 };
 
 /// Draws the next token of every output; logits (outputs, vocabulary).

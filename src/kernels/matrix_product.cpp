@@ -25,7 +25,7 @@ bool results_align(const Product& op) {
 
 /// f16 results are stored two at a time. Errors: kInternal.
 void check_half_results(const Product& op) {
-  const bool pairs = op.out_half.address % 4 == 0 && op.out_stride % 2 == 0 && op.first_output % 2 == 0 &&
+  const bool pairs = op.out.address % 4 == 0 && op.out_stride % 2 == 0 && op.first_output % 2 == 0 &&
                      std::ranges::all_of(op.weights->segments, [](const Segment& segment) {
                        return segment.first_row % 4 == 0 && segment.rows % 4 == 0;
                      });
@@ -55,7 +55,7 @@ const vulkan::Pipeline& Kernels::matrix_pipeline(const Product& op, const Matrix
   return pipeline(
       shader("matmul_units", matrix.format, matrix.storage),
       {subgroup_ * tiles.subgroups(), subgroup_, static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
-       static_cast<uint32_t>(op.count), op.input == Input::kHalf ? 1U : 0U, op.out_half.bytes > 0 ? 1U : 0U,
+       static_cast<uint32_t>(op.count), op.input == Input::kHalf ? 1U : 0U, op.half_out ? 1U : 0U,
        results_align(op) ? 1U : 0U, tiles.shape.m, tiles.shape.n, tiles.shape.k, tiles.tokens, tiles.rows,
        tiles.step, tiles.tile_tokens, tiles.tile_rows, tiles.buffers});
 }
@@ -72,8 +72,7 @@ void Kernels::record_matrix(const Target& target, const Product& op) {
                 fmt::format("a product of {} f16 vectors without matrix units for it", target.columns));
   }
   check_alignment(matrix);
-  const bool half_out = op.out_half.bytes > 0;
-  if (half_out) check_half_results(op);
+  if (op.half_out) check_half_results(op);
   c.x = op.x.address;
   c.batch = target.batch;
   c.grid = grid(matrix.format);
@@ -86,7 +85,6 @@ void Kernels::record_matrix(const Target& target, const Product& op) {
   const MatrixTiles chosen = tiles(matrix_key_of(op, target.columns));
   const vulkan::Pipeline& pipe = matrix_pipeline(op, chosen);
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
-  const Range& out = half_out ? op.out_half : op.out;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
   bool first = !op.beside;
@@ -97,13 +95,14 @@ void Kernels::record_matrix(const Target& target, const Product& op) {
       c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
       c.rows = std::min(step, segment.rows - done);
       const uint32_t row = segment.first_row + done;
-      c.result =
-          out.address + uint64_t{op.first_output + row / outputs_a_row} * (half_out ? 2 : sizeof(float));
+      c.result = op.out.address +
+                 uint64_t{op.first_output + row / outputs_a_row} * (op.half_out ? 2 : sizeof(float));
       c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
       // Parts of one product write different rows: only the first is ordered against what came before.
       target.recording->dispatch(
           pipe, bytes_of(c), {divide_up(target.columns, chosen.tokens), divide_up(c.rows, chosen.rows), 1},
-          first ? std::span<const Range>(reads) : std::span<const Range>(), std::span(&out, first ? 1 : 0));
+          first ? std::span<const Range>(reads) : std::span<const Range>(),
+          std::span(&op.out, first ? 1 : 0));
       first = false;
     }
   }

@@ -187,19 +187,26 @@ class StepBuilder {
   std::vector<Operation>* to_ = nullptr;
 };
 
+/// `half`: what products take is f16, in the same buffers. Attention's output is rounded as it is loaded.
 void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Activations& act, uint32_t index,
-                       std::vector<Operation>& to) {
+                       bool half, std::vector<Operation>& to) {
   const LayerSpec& layer = spec.layers[index];
   const LayerWeights& w = weights.layers[index];
   const kernels::AttentionShape shape = attention_shape(spec, index);
   const uint32_t width = qkv_width(layer);
+  const Input input = half ? Input::kHalf : Input::kF32;
+  const auto normalise = [&](uint64_t norm) {
+    kernels::Norm op{act.x, norm, act.normed, spec.width, spec.norm_epsilon, false};
+    op.half = half;
+    to.emplace_back(op);
+  };
 
-  to.emplace_back(kernels::Norm{act.x, w.attention_norm, act.normed, spec.width, spec.norm_epsilon, false});
+  normalise(w.attention_norm);
   uint32_t first = 0;
   for (const kernels::Matrix& part : w.qkv.parts) {
     const uint64_t bias = w.qkv.bias != 0 ? w.qkv.bias + uint64_t{first} * sizeof(float) : 0;
-    to.emplace_back(
-        kernels::Product{&part, act.normed, act.qkv, width, first, bias, Epilogue::kStore, Count::kTokens});
+    to.emplace_back(kernels::Product{&part, act.normed, act.qkv, width, first, bias, Epilogue::kStore,
+                                     Count::kTokens, input});
     first += part.rows;
   }
   to.emplace_back(rope(spec, w, shape, act));
@@ -207,27 +214,32 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
   to.emplace_back(kernels::Product{&w.attention_output, act.attended, act.x, spec.width, 0,
                                    w.attention_output_bias, Epilogue::kAdd, Count::kTokens});
 
-  to.emplace_back(kernels::Norm{act.x, w.ffn_norm, act.normed, spec.width, spec.norm_epsilon, false});
+  normalise(w.ffn_norm);
   if (w.gate_up.parts.size() == 1) {
-    to.emplace_back(kernels::Product{&w.gate_up.parts[0], act.normed, act.hidden, layer.ffn, 0, 0,
-                                     Epilogue::kSwiGlu, Count::kTokens});
+    kernels::Product product{&w.gate_up.parts[0], act.normed,     act.hidden, layer.ffn, 0, 0,
+                             Epilogue::kSwiGlu,   Count::kTokens, input};
+    product.half_out = half;
+    to.emplace_back(product);
   } else {
     to.emplace_back(kernels::Product{&w.gate_up.parts[0], act.normed, act.gate, layer.ffn, 0, 0,
-                                     Epilogue::kStore, Count::kTokens});
+                                     Epilogue::kStore, Count::kTokens, input});
     to.emplace_back(kernels::Product{&w.gate_up.parts[1], act.normed, act.up, layer.ffn, 0, 0,
-                                     Epilogue::kStore, Count::kTokens});
-    to.emplace_back(kernels::SwiGlu{act.gate, act.up, act.hidden, layer.ffn});
+                                     Epilogue::kStore, Count::kTokens, input});
+    kernels::SwiGlu op{act.gate, act.up, act.hidden, layer.ffn};
+    op.half = half;
+    to.emplace_back(op);
   }
-  to.emplace_back(
-      kernels::Product{&w.down, act.hidden, act.x, spec.width, 0, 0, Epilogue::kAdd, Count::kTokens});
+  kernels::Product down{&w.down, act.hidden, act.x, spec.width, 0, 0, Epilogue::kAdd, Count::kTokens, input};
+  if (half) down.half_scale = kernels::kHiddenScale;
+  to.emplace_back(down);
 }
 
 }  // namespace
 
-Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& act) {
+Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& act, bool half) {
   Pass pass;
   pass.body.emplace_back(kernels::Embed{&weights.embedding, act.x});
-  for (uint32_t i = 0; i < spec.layers.size(); ++i) add_reading_layer(spec, weights, act, i, pass.body);
+  for (uint32_t i = 0; i < spec.layers.size(); ++i) add_reading_layer(spec, weights, act, i, half, pass.body);
   pass.head = output_head(spec, weights, act);
   return pass;
 }

@@ -49,8 +49,9 @@ struct Activations {
   uint64_t page_tables = 0;  ///< address of each slot's page table
 };
 
-/// For any number of neighbouring tokens of one sequence: eight operations a layer, all in f32.
-Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
+/// For any number of neighbouring tokens of one sequence: eight operations a layer, all in f32. With `half`,
+/// for more than kernels::kMaxVectorColumns of them on matrix units: in f16 what products take.
+Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations, bool half);
 
 /// For one token each of up to kernels::kMaxVectorColumns sequences, five
 /// operations a layer, by products of int8 vectors where weights are in blocks and in the resident layout.

@@ -99,7 +99,9 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   act.logits = {logits_.address(), logits_.bytes()};
   act.outputs = scratch(device, bytes.outputs, "outputs");
 
-  reading_ = reading_pass(spec, weights, act);
+  reading_ = reading_pass(spec, weights, act, false);
+  half_ = inputs.half;
+  if (half_) half_reading_ = reading_pass(spec, weights, act, true);
   int8_ = inputs.int8;
   if (int8_) step_ = step_pass(spec, weights, act);
   sampling_.emplace_back(

@@ -19,6 +19,7 @@ struct ProgramInputs {
   uint64_t slots = 0;         ///< address of each slot's kernels::SlotAddresses
   uint64_t decode_batch = 0;  ///< address of the batch that the sampler feeds
   bool int8 = false;          ///< decode steps compute with int8 vectors; else as reading does
+  bool half = false;          ///< more than kernels::kMaxVectorColumns tokens are read on matrix units
 };
 
 /// The operations, and the activations they work on. Refers to `weights`, which must outlive it.
@@ -28,8 +29,10 @@ class Program {
   Program(const ModelSpec& spec, const Weights& weights, const plan::BatchLimits& limits,
           const ProgramInputs& inputs, vulkan::Device& device);
 
-  /// For any number of neighbouring tokens of one sequence.
-  const Pass& reading() const { return reading_; }
+  /// For up to `tokens` neighbouring tokens of one sequence.
+  const Pass& reading(uint32_t tokens) const {
+    return half_ && tokens > kernels::kMaxVectorColumns ? half_reading_ : reading_;
+  }
   /// For one token each of up to kernels::kMaxVectorColumns sequences.
   const Pass& step() const { return int8_ ? step_ : reading_; }
   /// Whether steps compute with int8 vectors.
@@ -45,8 +48,10 @@ class Program {
   vulkan::Range scratch(vulkan::Device& device, uint64_t bytes, const char* what);
 
   Pass reading_;
+  Pass half_reading_;
   Pass step_;
   bool int8_ = false;
+  bool half_ = false;
   std::vector<Operation> sampling_;
   uint64_t page_bytes_ = 0;
   vulkan::Allocation logits_;

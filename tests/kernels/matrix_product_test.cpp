@@ -193,7 +193,8 @@ TEST_F(MatrixProductTest, MakesHalvesOfGateAndUp) {
   kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
   const TestBatch batch = TestBatch::of(kVectors);
   run(kernels, product, batch, {kVectors});
-  product.out_half = halves.range();
+  product.out = halves.range();
+  product.half_out = true;
   run(kernels, product, batch, {kVectors});
   const std::vector<float> floats = out.get();
   const std::vector<uint16_t> got = halves.get();

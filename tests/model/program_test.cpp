@@ -25,10 +25,10 @@ TEST(ProgramTest, ALayerIsEightOperations) {
   const Weights weights = load_weights(file, spec, test::device(), {});
   const Program program(spec, weights, kLimits, {}, test::device());
   // Embedding; and twice norm, QKV, rope, attention, output, norm, gate and up, down.
-  EXPECT_EQ(program.reading().body.size(), 1U + 2 * 8);
+  EXPECT_EQ(program.reading(64).body.size(), 1U + 2 * 8);
   // Embed, Norm, Product, Rope, Attention, DecodeAttention, SwiGlu, Sample.
-  EXPECT_EQ(kinds(program.reading().body), (std::vector<size_t>{1, 4, 8, 2, 2, 0, 0, 0}));
-  EXPECT_EQ(kinds(program.reading().head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 4, 8, 2, 2, 0, 0, 0}));
+  EXPECT_EQ(kinds(program.reading(64).head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0}));
   EXPECT_EQ(kinds(program.sampling()), (std::vector<size_t>{0, 0, 0, 0, 0, 0, 0, 1}));
   EXPECT_EQ(program.page_bytes(), 2U * 2 * 2 * kernels::kPageTokens * 16 * 2);
   EXPECT_GE(program.logits().bytes(), 4U * 48 * sizeof(float));
@@ -61,7 +61,7 @@ TEST(ProgramTest, MixedFormatsCostOperations) {
   const ModelSpec spec = read_spec(file);
   const Weights weights = load_weights(file, spec, test::device(), {});
   const Program program(spec, weights, kLimits, {}, test::device());
-  EXPECT_EQ(kinds(program.reading().body), (std::vector<size_t>{1, 4, 8 + 2 + 1, 2, 2, 0, 1, 0}));
+  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 4, 8 + 2 + 1, 2, 2, 0, 1, 0}));
 }
 
 TEST(ProgramTest, RefusesWhatKernelsCannotAddress) {
@@ -96,7 +96,7 @@ TEST(ProgramTest, LayersHaveTheirOwnPartsOfAPage) {
   const Program program(spec, weights, kLimits, {}, test::device());
   uint64_t expected = 0;
   uint32_t layer = 0;
-  for (const Operation& operation : program.reading().body) {
+  for (const Operation& operation : program.reading(64).body) {
     const auto* attention = std::get_if<kernels::Attention>(&operation);
     if (attention == nullptr) continue;
     const uint32_t keys = (layer == 0 ? 1 : 4) * kernels::kPageTokens * 16 * 2;

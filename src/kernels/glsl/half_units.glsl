@@ -12,8 +12,7 @@ const bool MIXED_DOT = false;
 #include "weights.glsl"
 #endif
 
-/// What is beyond f16 would be infinite, and a sum with it no number.
-uint pack_halves(vec2 values) { return packHalf2x16(clamp(values, -65504, 65504)); }
+#include "halves.glsl"
 
 #if defined(FORMAT_F16)
 struct Loaded {
@@ -57,9 +56,7 @@ Loaded load_unit(uint64_t row, uvec3 planes, uint unit) {
 
 void expand_unit(Loaded loaded, uint unit, out uvec4 halves[4]) {
   [[unroll]] for (uint i = 0; i < 4; ++i) {
-    const vec4 low = loaded.values[2 * i];
-    const vec4 high = loaded.values[2 * i + 1];
-    halves[i] = uvec4(pack_halves(low.xy), pack_halves(low.zw), pack_halves(high.xy), pack_halves(high.zw));
+    halves[i] = uvec4(pack_halves(loaded.values[2 * i]), pack_halves(loaded.values[2 * i + 1]));
   }
 }
 #elif defined(FILE_LAYOUT)

@@ -92,10 +92,7 @@ void load_step(uint first, uint first_token, uint count, uint first_row) {
   }
 }
 
-uvec2 halves_of(uvec4 floats) {
-  const vec4 scaled = uintBitsToFloat(floats) * x_scale;
-  return uvec2(pack_halves(scaled.xy), pack_halves(scaled.zw));
-}
+uvec2 halves_of(uvec4 floats) { return pack_halves(uintBitsToFloat(floats) * x_scale); }
 
 /// Puts what was loaded of columns `first` on into `base`; zeros beyond the last column.
 void store_step(uint first, uint base) {
