@@ -56,9 +56,20 @@ enum class Tuning {
   kOff,    ///< no, and leave alone what is remembered
 };
 
+/// How rotary positions are stretched, for contexts longer than a model was trained for.
+enum class PositionScaling {
+  kAsFile,  ///< as the file says, mostly not at all
+  kNone,    ///< not at all, whatever the file says
+  kLinear,  ///< positions divided by the factor: https://arxiv.org/abs/2306.15595
+  kYarn,    ///< slow rotations more than fast ones: https://arxiv.org/abs/2309.00071
+};
+
 struct LoadOptions {
-  std::string device;         ///< empty: the best one; an index; or a part of a device's name
-  uint32_t context = 0;       ///< most tokens a session may hold; 0: the model's own context length
+  std::string device;    ///< empty: the best one; an index; or a part of a device's name
+  uint32_t context = 0;  ///< most tokens a session may hold; 0: the model's own context length
+  PositionScaling position_scaling = PositionScaling::kAsFile;
+  /// With kLinear and kYarn, 1 to 1024; 0: what `context` needs, or the file's own.
+  double position_factor = 0;
   uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 8
   uint32_t prefill_rows = 0;  ///< tokens read in one submission; 0: chosen for the device
   /// Most bytes of memory at the device's own speed (unified devices: of all memory); 0: what the device
@@ -80,6 +91,7 @@ struct ModelInfo {
   uint64_t parameters = 0;
   uint64_t file_bytes = 0;
   uint32_t context_length = 0;  ///< as trained
+  uint32_t scaled_context = 0;  ///< as far as positions make sense with the scaling that is in use
   uint32_t layers = 0;
   uint32_t vocabulary = 0;
   bool has_chat_template = false;

@@ -10,6 +10,7 @@
 #include "caldera/error.hpp"
 #include "engine/engine.hpp"
 #include "engine/model_state.hpp"
+#include "model/position_scaling.hpp"
 #include "quant/gguf_types.hpp"
 #include "text/chat_template.hpp"
 
@@ -43,7 +44,8 @@ ModelInfo describe(const gguf::File& file, const engine::Engine& engine) {
   info.format = main_format(file);
   info.parameters = engine.parameters();
   info.file_bytes = file.file_bytes();
-  info.context_length = spec.context;
+  info.context_length = model::trained_context(spec);
+  info.scaled_context = spec.context;
   info.layers = static_cast<uint32_t>(spec.layers.size());
   info.vocabulary = spec.vocabulary;
   info.has_chat_template = file.metadata().has("tokenizer.chat_template");
@@ -67,7 +69,8 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   const gguf::File file = gguf::File::open(path);
   auto tokenizer = text::Tokenizer::create(file.metadata());
   // Before the weights are read, which takes minutes for a large model.
-  const model::ModelSpec spec = model::read_spec(file);
+  model::ModelSpec spec = model::read_spec(file);
+  model::scale_positions(spec, options.position_scaling, options.position_factor, options.context);
   if (tokenizer->size() > spec.vocabulary) {
     throw Error(ErrorKind::kFormat,
                 fmt::format("the tokenizer has {} tokens and token_embd.weight only {} rows",

@@ -81,9 +81,9 @@ RopeSpec read_rope(const Reader& reader, uint32_t head) {
   const std::string_view scaling = reader.text("rope.scaling.type");
   rope.factor = reader.number("rope.scaling.factor", reader.number("rope.scale_linear", 1));
   if (rope.factor <= 0) throw Error(ErrorKind::kFormat, "rope.scaling.factor is not positive");
+  rope.original_context = reader.number("rope.scaling.original_context_length", 0);
   if (scaling == "yarn") {
     rope.scaling = RopeScaling::kYarn;
-    rope.original_context = reader.number("rope.scaling.original_context_length", 0);
     rope.extrapolation = reader.number("rope.scaling.yarn_ext_factor", 1);
     // Some converters write the attention factor under the older name.
     rope.attention_factor =

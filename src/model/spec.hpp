@@ -24,8 +24,9 @@ struct RopeSpec {
   double base = 10000;
   RopeScaling scaling = RopeScaling::kNone;
   double factor = 1;
-  double original_context = 0;  ///< YaRN: the context the model was first trained for
-  double extrapolation = 1;     ///< YaRN
+  double original_context =
+      0;                     ///< the context the model was first trained for; 0: not said (YaRN always says)
+  double extrapolation = 1;  ///< YaRN
   double attention_factor = 1;  ///< YaRN
   double beta_fast = 32;        ///< YaRN
   double beta_slow = 1;         ///< YaRN
@@ -46,7 +47,7 @@ struct ModelSpec {
   std::string name;
   uint32_t width = 0;
   uint32_t vocabulary = 0;
-  uint32_t context = 0;  ///< as trained
+  uint32_t context = 0;  ///< as trained, or as far as scaled positions reach
   float norm_epsilon = 1e-5F;
   RopeSpec rope;
   std::vector<LayerSpec> layers;
