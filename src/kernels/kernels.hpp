@@ -154,6 +154,20 @@ struct Rope {
   float query_scale;
 };
 
+/// Moves the keys of whole pages, of `layers` layers of one shape, back to earlier positions by turning them;
+/// see glsl/rope_shift.comp. The target's batch is not looked at.
+struct RopeShift {
+  AttentionShape shape;  ///< of the first layer
+  uint32_t layers;
+  uint32_t layer_bytes;  ///< from one layer to the next in a page
+  uint32_t rotated;
+  bool neox;
+  Range kv;
+  uint64_t turn = 0;   ///< model::rope_turn() as f32
+  uint64_t moves = 0;  ///< (pages) PageMove
+  uint32_t pages = 0;
+};
+
 /// out (tokens, heads * head) = attention of the queries in qkv over the sequence's pages.
 struct Attention {
   AttentionShape shape;
@@ -233,6 +247,7 @@ class Kernels {
   void record(const Target& target, const Norm& op);
   void record(const Target& target, const Product& op);
   void record(const Target& target, const Rope& op);
+  void record(const Target& target, const RopeShift& op);
   void record(const Target& target, const Attention& op);
   void record(const Target& target, const DecodeAttention& op);
   void record(const Target& target, const SwiGlu& op);

@@ -67,4 +67,10 @@ struct SlotAddresses {
   uint64_t unused;
 };
 
+/// Where RopeShift takes a page from and where it puts it, which may be the same.
+struct PageMove {
+  uint64_t from;
+  uint64_t to;
+};
+
 }  // namespace caldera::kernels

@@ -66,4 +66,13 @@ std::vector<float> rope_table(const RopeSpec& rope, std::span<const float> facto
   return table;
 }
 
+std::vector<float> rope_turn(const RopeSpec& rope, std::span<const float> factors, uint32_t distance) {
+  std::vector<float> turn;
+  for (const double frequency : rope_frequencies(rope, factors)) {
+    turn.push_back(static_cast<float>(std::cos(distance * frequency)));
+    turn.push_back(static_cast<float>(-std::sin(distance * frequency)));
+  }
+  return turn;
+}
+
 }  // namespace caldera::model

@@ -21,4 +21,8 @@ double rope_magnitude(const RopeSpec& rope);
 /// them), then one coarse row for every 256 positions up to `context`; (rows, rotated / 2).
 std::vector<float> rope_table(const RopeSpec& rope, std::span<const float> factors, uint32_t context);
 
+/// What turns a key back by `distance` positions: pairs (cos, sin) of minus its angles, (rotated / 2). The
+/// magnitude is in the key already, and not in these.
+std::vector<float> rope_turn(const RopeSpec& rope, std::span<const float> factors, uint32_t distance);
+
 }  // namespace caldera::model
