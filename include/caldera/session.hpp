@@ -27,6 +27,15 @@ struct SamplingOptions {
   std::optional<uint64_t> seed;    ///< the same seed gives the same text on the same device; absent: random
 };
 
+/// What a generation does when the context is full.
+enum class ContextEnd {
+  kStop,  ///< ends with StopReason::kContextFull
+  /// Forgets the oldest quarter of the sequence behind what is kept, whole pages of 64 tokens, and goes on.
+  /// What is left stands as it was computed, so the text goes on where a model that read only that would
+  /// begin anew.
+  kShift,
+};
+
 /// The callbacks run while the model is at work: they must not generate, nor call any session of the model or
 /// Model::memory(), which wait for the work to end. What they throw ends the generation and reaches the
 /// caller; the tokens taken so far stay in the sequence.
@@ -35,6 +44,10 @@ struct GenerateOptions {
   uint32_t max_tokens = 0;        ///< 0: until the model ends or the context is full
   std::vector<std::string> stop;  ///< strings that end the answer; not part of the text
   bool ignore_end = false;        ///< go on past the model's end-of-turn tokens
+  ContextEnd context_end = ContextEnd::kStop;
+  /// With kShift: first tokens that are never forgotten, rounded up to whole pages; the first time that a
+  /// session forgets decides. They hold the system message, and what attention leans on whatever it says.
+  uint32_t keep = 4;
   /// Called with whole UTF-8 characters as they come; returning false ends the answer (kCancelled).
   std::function<bool(std::string_view text)> on_text;
   /// Called while the prompt is read; returning false ends with kCancelled.
@@ -54,9 +67,10 @@ struct Generation {
   std::string text;
   std::vector<Token> tokens;
   StopReason reason = StopReason::kEnd;
-  std::string error;           ///< of kOutOfMemory: what was refused, and what to change
-  uint32_t prompt_tokens = 0;  ///< tokens read in this call
-  uint32_t reused_tokens = 0;  ///< tokens that were in KV memory already
+  std::string error;            ///< of kOutOfMemory: what was refused, and what to change
+  uint32_t prompt_tokens = 0;   ///< tokens read in this call
+  uint32_t reused_tokens = 0;   ///< tokens that were in KV memory already
+  uint32_t dropped_tokens = 0;  ///< that ContextEnd::kShift forgot in this call
   double prompt_seconds = 0;
   double decode_seconds = 0;
   uint64_t seed = 0;
@@ -83,6 +97,11 @@ class Session {
   /// Makes the sequence exactly `tokens`, keeping the KV memory of the prefix that is the same.
   /// Returns how many tokens were kept. Errors: kContext.
   uint32_t assign(std::span<const Token> tokens);
+  /// As assign(), for a conversation that may be longer than the context: what generations with
+  /// ContextEnd::kShift forgot of it stays forgotten, and as much more is as leaves room for a token. Of what
+  /// is left, KV memory is kept as far as it is the same. Errors: kContext when the first `keep` tokens leave
+  /// no room to forget others.
+  uint32_t assign_shifting(std::span<const Token> tokens, uint32_t keep);
   /// Forgets all tokens from `length` on.
   void truncate(uint32_t length);
 

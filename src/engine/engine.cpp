@@ -117,6 +117,21 @@ std::vector<float> Engine::logits_from(uint32_t index, uint32_t first) {
   return all;
 }
 
+void Engine::drop(uint32_t index, const ContextShift& shift) {
+  Slot& slot = slots_[index];
+  const uint32_t behind = shift.kept + shift.dropped;
+  if (slot.computed >= behind) {
+    resident_->drop(index, shift.kept, shift.dropped, slot.computed);
+    slot.computed -= shift.dropped;
+  } else {
+    wait_all();
+    slot.forget(std::min(slot.computed, shift.kept));
+  }
+  slot.tokens.erase(slot.tokens.begin() + shift.kept, slot.tokens.begin() + behind);
+  slot.shifted = {shift.kept, slot.shifted.dropped + shift.dropped};
+  if (!slot.tokens.empty()) resident_->place_in_decode(index, static_cast<uint32_t>(slot.tokens.size()) - 1);
+}
+
 void Engine::begin_decode(std::span<const uint32_t> slots) {
   std::vector<kernels::Entry> entries;
   entries.reserve(slots.size());

@@ -62,6 +62,11 @@ class Engine {
   /// Logits of tokens [first, tokens.size()) of the slot, (tokens, vocabulary), reading what is pending.
   std::vector<float> logits_from(uint32_t slot, uint32_t first);
 
+  /// Drops tokens of the slot, of which those behind move up with their keys and values, as far as these are
+  /// computed. A sequence in the decode batch goes on behind its last token. Errors: kMemory; then nothing
+  /// has changed.
+  void drop(uint32_t slot, const ContextShift& shift);
+
   /// Makes `slots` (none empty) the decode batch; entry i is slots[i]. Call before the read() that draws
   /// their first tokens.
   void begin_decode(std::span<const uint32_t> slots);

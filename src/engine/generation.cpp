@@ -33,6 +33,16 @@ void check_options(const SamplingOptions& s) {
   demand(std::isfinite(s.presence_penalty) && std::isfinite(s.frequency_penalty), "penalties must be finite");
 }
 
+void check_context_end(const Engine& engine, const GenerateOptions& options) {
+  const uint64_t least = least_shifting_context(options.keep);
+  if (options.context_end == ContextEnd::kStop || engine.context() >= least) return;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("a context of {} tokens cannot keep the first {} and forget others when it is full: "
+                  "raise --context to {}, or keep fewer",
+                  engine.context(), options.keep, least));
+}
+
 uint64_t random_seed() {
   std::random_device device;
   return uint64_t{device()} << 32 | device();
@@ -54,7 +64,7 @@ class Stream {
   /// Tokens that may still be drawn after those taken.
   uint32_t room() {
     const auto size = static_cast<uint32_t>(slot().tokens.size());
-    const uint32_t left = engine_.context() - size;
+    const uint32_t left = engine_.context() - std::min(engine_.context(), size);
     if (options().max_tokens == 0) return left;
     return std::min(left, options().max_tokens - static_cast<uint32_t>(result.tokens.size()));
   }
@@ -78,9 +88,21 @@ class Stream {
       stop(StopReason::kStopString);
     } else if (options().max_tokens > 0 && result.tokens.size() >= options().max_tokens) {
       stop(StopReason::kMaxTokens);
-    } else if (slot().tokens.size() >= engine_.context()) {
+    } else if (full() && options().context_end == ContextEnd::kStop) {
       stop(StopReason::kContextFull);
     }
+  }
+
+  bool full() { return slot().tokens.size() >= engine_.context(); }
+  /// Makes room by dropping tokens. With no step of it in flight. False when memory was refused.
+  bool shift() {
+    return granted([&] {
+      const ContextShift drop = slot().next_drop(options().keep);
+      if (drop.dropped == 0) return stop(StopReason::kContextFull);
+      engine_.drop(job_.slot, drop);
+      slot().resume(result.seed);
+      result.dropped_tokens += drop.dropped;
+    });
   }
 
   void stop(StopReason reason) {
@@ -93,14 +115,7 @@ class Stream {
 
   /// Makes room for all that is to be read and for the token drawn after it. False when memory was refused.
   bool reserve(uint32_t count) {
-    try {
-      slot().reserve(std::min(engine_.context(), count));
-      return true;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kMemory) throw;
-      refusal_ = error.what();
-      return false;
-    }
+    return granted([&] { slot().reserve(std::min(engine_.context(), count)); });
   }
   /// Ends the answer because reserve() was refused.
   void refuse() {
@@ -114,6 +129,18 @@ class Stream {
   Generation result;
 
  private:
+  /// Whether `work` found the memory that it needs.
+  template <class Work>
+  bool granted(const Work& work) {
+    try {
+      work();
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kMemory) throw;
+      refusal_ = error.what();
+      return false;
+    }
+  }
   void emit(const std::string& text) {
     if (text.empty()) return;
     result.text += text;
@@ -181,6 +208,16 @@ bool prepare_step(Engine& engine, std::vector<Stream>& streams, uint32_t in_flig
   return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
 }
 
+/// Makes room in those sequences whose context is full. Nothing may be in flight.
+void shift_full(Engine& engine, std::vector<Stream>& streams, Clock::time_point start) {
+  for (Stream& stream : streams) {
+    if (!stream.running() || !stream.full() || stream.shift()) continue;
+    stream.refuse();
+    stream.result.decode_seconds = seconds_since(start);
+    leave_if_stopped(engine, stream);
+  }
+}
+
 void decode(Engine& engine, std::vector<Stream>& streams) {
   const auto start = Clock::now();
   std::deque<uint64_t> in_flight;
@@ -188,6 +225,7 @@ void decode(Engine& engine, std::vector<Stream>& streams) {
     return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
   };
   while (any_running()) {
+    if (in_flight.empty()) shift_full(engine, streams, start);
     // Submit ahead as long as every sequence has room for what the step will draw.
     while (in_flight.size() < engine.steps_ahead()) {
       uint32_t longest = 0;
@@ -221,7 +259,8 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
     const Slot& slot = engine.slot(job.slot);
     if (slot.tokens.empty())
       throw Error(ErrorKind::kUsage, "there is nothing to go on from: the sequence is empty");
-    if (slot.tokens.size() >= engine.context()) {
+    check_context_end(engine, *job.options);
+    if (slot.tokens.size() >= engine.context() && job.options->context_end == ContextEnd::kStop) {
       throw Error(
           ErrorKind::kContext,
           fmt::format(
@@ -232,7 +271,8 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
     streams.emplace_back(engine, tokenizer, job);
   }
   for (Stream& stream : streams) {
-    if (stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + 1)) {
+    const bool room = !stream.full() || stream.shift();
+    if (room && stream.running() && stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + 1)) {
       slots.push_back(stream.slot_index());
     } else {
       // What it got before the refusal may be enough for those after it. A read that was cancelled may still

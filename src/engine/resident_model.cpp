@@ -9,9 +9,11 @@
 #include "caldera/error.hpp"
 #include "engine/bandwidth.hpp"
 #include "engine/cache_folder.hpp"
+#include "engine/page_shift.hpp"
 #include "kernels/state.hpp"
 #include "kernels/tuner.hpp"
 #include "model/plan_shape.hpp"
+#include "model/rope_table.hpp"
 #include "plan/footprint.hpp"
 #include "plan/limits.hpp"
 #include "vulkan/physical_device.hpp"
@@ -181,6 +183,18 @@ std::vector<float> ResidentModel::download_logits(uint32_t rows) {
   return logits;
 }
 
+void ResidentModel::drop(uint32_t slot, uint32_t first, uint32_t count, uint32_t length) {
+  wait_all();
+  constexpr uint32_t kPage = kernels::kPageTokens;
+  SlotMemory& memory = *slots_[slot];
+  SlotMemory::PageDrop drop = memory.plan_drop(first / kPage, count / kPage, (length + kPage - 1) / kPage);
+  if (!drop.moves.empty()) {
+    shift_pages(device_, kernels_, model::shift_pass(spec_), drop.moves,
+                model::rope_turn(spec_.rope, weights_.rope_factors, count), pages_.page_bytes());
+  }
+  memory.drop(std::move(drop));
+}
+
 void ResidentModel::begin_decode(std::span<const kernels::Entry> entries) {
   wait_all();
   const auto count = static_cast<uint32_t>(entries.size());
@@ -192,6 +206,13 @@ void ResidentModel::begin_decode(std::span<const kernels::Entry> entries) {
   for (uint32_t i = 0; i < count; ++i) {
     head.output_index[i] = i;
     head.entries()[i] = entries[i];
+  }
+}
+
+void ResidentModel::place_in_decode(uint32_t slot, uint32_t position) {
+  kernels::BatchHead& head = decode_head();
+  for (uint32_t i = 0; i < head.tokens; ++i) {
+    if (head.entries()[i].slot == slot) head.entries()[i].position = position;
   }
 }
 

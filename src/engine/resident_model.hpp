@@ -76,8 +76,15 @@ class ResidentModel {
   /// Logits as computed last, (rows, vocabulary). Waits.
   std::vector<float> download_logits(uint32_t rows);
 
+  /// Drops tokens [first, first + count) of the slot, whole pages, out of the first `length` that are
+  /// computed; those behind move up to earlier positions. The decode batch stays as it is. Waits. Errors:
+  /// kMemory; then nothing has changed.
+  void drop(uint32_t slot, uint32_t first, uint32_t count, uint32_t length);
+
   /// Makes `entries` the decode batch.
   void begin_decode(std::span<const kernels::Entry> entries);
+  /// Moves a sequence in it to another position. The device must be idle.
+  void place_in_decode(uint32_t slot, uint32_t position);
   /// Takes a sequence out of it.
   void leave_decode(uint32_t slot);
   /// Submits a step of the decode batch; `longest`: tokens of its longest sequence with this step.

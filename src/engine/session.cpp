@@ -75,6 +75,50 @@ uint32_t Session::assign(std::span<const Token> tokens) {
   return slot.computed;
 }
 
+uint32_t Session::assign_shifting(std::span<const Token> tokens, uint32_t keep) {
+  const uint32_t context = state_->model->context();
+  if (tokens.size() < context) return assign(tokens);
+  if (tokens.size() > engine::kMostConversation) {
+    throw Error(ErrorKind::kContext, fmt::format("a conversation of {} tokens is too long: up to {} can be "
+                                                 "shortened to what the context holds",
+                                                 tokens.size(), engine::kMostConversation));
+  }
+  engine::Slot& slot = state_->slot();
+  const auto same = [&](size_t before, std::span<const Token> with, size_t count) {
+    return slot.tokens.size() >= before + count && with.size() >= count &&
+           std::equal(with.begin(), with.begin() + static_cast<ptrdiff_t>(count),
+                      slot.tokens.begin() + static_cast<ptrdiff_t>(before));
+  };
+  // What was forgotten is known by where it was: behind what is kept, which must be the same.
+  engine::ContextShift gap{engine::kept_tokens(keep), 0};
+  if (slot.shifted.dropped > 0 && tokens.size() > slot.shifted.kept + slot.shifted.dropped &&
+      same(0, tokens, slot.shifted.kept)) {
+    gap = slot.shifted;
+  }
+  uint32_t more = 0;
+  const auto left = [&] { return static_cast<uint32_t>(tokens.size()) - gap.dropped - more; };
+  while (left() >= context) {
+    const engine::ContextShift next = engine::next_shift(left(), gap.kept);
+    if (next.dropped == 0) {
+      throw Error(ErrorKind::kContext,
+                  fmt::format("a context of {} tokens cannot keep the first {} and forget others: raise "
+                              "--context to {}, or keep fewer",
+                              context, gap.kept, engine::least_shifting_context(gap.kept)));
+    }
+    more += next.dropped;
+  }
+  if (more > 0 && same(gap.kept, tokens.subspan(gap.kept + gap.dropped), more) && same(0, tokens, gap.kept)) {
+    engine::Engine& engine = state_->model->engine();
+    const std::scoped_lock lock(engine.mutex());
+    engine.drop(state_->index, {gap.kept, more});
+  }
+  std::vector<Token> rest(tokens.begin(), tokens.begin() + gap.kept);
+  rest.insert(rest.end(), tokens.begin() + gap.kept + gap.dropped + more, tokens.end());
+  const uint32_t reused = assign(rest);
+  slot.shifted = {gap.kept, gap.dropped + more};
+  return reused;
+}
+
 void Session::truncate(uint32_t length) {
   engine::Engine& engine = state_->model->engine();
   const std::scoped_lock lock(engine.mutex());

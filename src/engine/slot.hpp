@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caldera/session.hpp"
+#include "engine/context_shift.hpp"
 #include "engine/slot_memory.hpp"
 
 namespace caldera::engine {
@@ -17,6 +18,7 @@ class Slot {
   std::vector<Token> tokens;
   uint32_t computed = 0;  ///< of `tokens`, from the first: have their keys and values in device memory
   bool open = false;      ///< a session holds it
+  ContextShift shifted;   ///< how many tokens were dropped so far behind how many; none of both: nothing was
 
   /// Goes on with empty memory of another device; null: with none.
   void attach(SlotMemory* memory) {
@@ -27,24 +29,42 @@ class Slot {
   /// Makes room for the first `count` tokens. Errors: kMemory. May be called while the device works on
   /// earlier tokens.
   void reserve(uint32_t count) { memory_->reserve(count); }
+  /// Keeps keys and values of the first `length` tokens at most.
+  void forget(uint32_t length) {
+    computed = std::min(computed, length);
+    memory_->keep(computed);
+  }
   /// Forgets tokens from `length` on, and the pages that held only them.
   void truncate(uint32_t length) {
     tokens.resize(std::min<size_t>(tokens.size(), length));
-    computed = std::min(computed, length);
-    memory_->keep(computed);
+    forget(length);
+    if (length <= shifted.kept) shifted = {};
+  }
+  /// The next tokens to drop, when the first `keep` are to stay: what was kept before is kept on.
+  ContextShift next_drop(uint32_t keep) const {
+    return next_shift(static_cast<uint32_t>(tokens.size()),
+                      shifted.dropped > 0 ? shifted.kept : kept_tokens(keep));
   }
 
   /// Prepares drawing, see SlotMemory::begin().
   void begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode_entry,
              std::span<const Token> end_tokens) {
-    memory_->begin(tokens, sampling, seed, decode_entry, end_tokens);
+    memory_->begin(tokens, sampling, stream_of(seed), decode_entry, end_tokens);
   }
+  /// Goes on drawing after tokens were dropped.
+  void resume(uint64_t seed) { memory_->resume(tokens, stream_of(seed)); }
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
   bool end() { return memory_->end(); }
   /// The `index`-th token drawn since begin(); its step must be done.
   Token drawn(uint32_t index) const { return memory_->drawn(index); }
 
  private:
+  /// Draws are numbered by position (glsl/sample_state.glsl), and positions come again when tokens are
+  /// dropped: so each time a sequence draws from another stream of the same seed.
+  uint64_t stream_of(uint64_t seed) const {
+    return seed ^ uint64_t { shifted.dropped } << 32;
+  }
+
   SlotMemory* memory_ = nullptr;
 };
 

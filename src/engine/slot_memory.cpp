@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "caldera/error.hpp"
 
@@ -37,9 +38,30 @@ SlotMemory::SlotMemory(vulkan::Device& device, KvPages& pages, uint32_t vocabula
 void SlotMemory::reserve(uint32_t count) {
   while (held_.size() < pages_for(count)) {
     held_.push_back(pages_.take());
-    const uint64_t address = held_.back()->address();
-    std::memcpy(table_.host() + (held_.size() - 1) * sizeof(address), &address, sizeof(address));
+    write_table(held_.size() - 1);
   }
+}
+
+void SlotMemory::write_table(size_t first) {
+  for (size_t i = first; i < held_.size(); ++i) {
+    const uint64_t address = held_[i]->address();
+    std::memcpy(table_.host() + i * sizeof(address), &address, sizeof(address));
+  }
+}
+
+SlotMemory::PageDrop SlotMemory::plan_drop(uint32_t first, uint32_t count, uint32_t used) {
+  PageDrop drop{first, {held_.begin(), held_.begin() + first}, {}};
+  for (size_t i = first + count; i < used; ++i) {
+    const bool shared = held_[i].use_count() > 1;
+    drop.pages.push_back(shared ? pages_.take() : held_[i]);
+    drop.moves.push_back({held_[i]->address(), drop.pages.back()->address()});
+  }
+  return drop;
+}
+
+void SlotMemory::drop(PageDrop drop) {
+  held_ = std::move(drop.pages);
+  write_table(drop.first);
 }
 
 void SlotMemory::keep(uint32_t count) {
@@ -77,6 +99,13 @@ void SlotMemory::begin(std::span<const Token> tokens, const SamplingOptions& sam
   for (uint32_t i = 0; i < state.end_count; ++i) state.end_token[i] = static_cast<uint32_t>(end_tokens[i]);
   if (state.penalty_window > 0) fill_penalty_window(tokens, state.penalty_window);
   std::memcpy(sequence_.host(), &state, sizeof(state));
+}
+
+void SlotMemory::resume(std::span<const Token> tokens, uint64_t seed) {
+  auto& state = *reinterpret_cast<kernels::Sequence*>(sequence_.host());
+  state.seed_low = static_cast<uint32_t>(seed);
+  state.seed_high = static_cast<uint32_t>(seed >> 32);
+  if (state.penalty_window > 0) fill_penalty_window(tokens, state.penalty_window);
 }
 
 bool SlotMemory::end() {

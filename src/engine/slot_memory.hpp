@@ -23,9 +23,23 @@ class SlotMemory {
   /// Gives back the pages that hold none of the first `count` tokens.
   void keep(uint32_t count);
 
+  /// What is left of a sequence's pages without some in the middle.
+  struct PageDrop {
+    uint32_t first;                        ///< page that was dropped
+    std::vector<KvPages::Page> pages;      ///< those before, and those behind
+    std::vector<kernels::PageMove> moves;  ///< how the keys of those behind come to be there
+  };
+  /// Without `count` pages from page `first` on; the first `used` pages hold tokens. What another sequence
+  /// refers to as well is moved to a page of its own. Changes nothing yet. Errors: kMemory.
+  PageDrop plan_drop(uint32_t first, uint32_t count, uint32_t used);
+  /// After the moves were done.
+  void drop(PageDrop drop);
+
   /// Prepares drawing: parameters, and the penalty window from `tokens`, all of the sequence so far.
   void begin(std::span<const Token> tokens, const SamplingOptions& sampling, uint64_t seed,
              uint32_t decode_entry, std::span<const Token> end_tokens);
+  /// Goes on drawing after tokens were dropped: the penalty window from `tokens`, and another `seed`.
+  void resume(std::span<const Token> tokens, uint64_t seed);
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
   bool end();
   /// The `index`-th token drawn since begin(); its step must be done.
@@ -35,6 +49,8 @@ class SlotMemory {
   uint64_t addresses() const { return addresses_.address(); }
 
  private:
+  /// Writes the addresses of the pages from `first` on into the table.
+  void write_table(size_t first);
   void fill_penalty_window(std::span<const Token> tokens, uint32_t window);
 
   KvPages& pages_;

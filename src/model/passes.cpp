@@ -248,4 +248,20 @@ Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations&
   return StepBuilder(spec, weights, activations).build();
 }
 
+std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec) {
+  std::vector<kernels::RopeShift> shifts;
+  for (uint32_t i = 0; i < spec.layers.size(); ++i) {
+    const kernels::AttentionShape shape = attention_shape(spec, i);
+    if (!shifts.empty() && shifts.back().shape.kv_heads == shape.kv_heads &&
+        shifts.back().shape.head == shape.head) {
+      kernels::RopeShift& same = shifts.back();
+      if (same.layers == 1) same.layer_bytes = shape.layer_offset - same.shape.layer_offset;
+      ++same.layers;
+    } else {
+      shifts.push_back({shape, 1, 0, spec.rope.rotated, spec.rope.neox, kAllKv});
+    }
+  }
+  return shifts;
+}
+
 }  // namespace caldera::model

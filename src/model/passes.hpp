@@ -57,6 +57,10 @@ Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activatio
 /// operations a layer, by products of int8 vectors where weights are in blocks and in the resident layout.
 Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
 
+/// Moves a sequence's keys to earlier positions: one operation for neighbouring layers of one shape, without
+/// pages yet.
+std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec);
+
 /// Queries, keys and values of a token in one layer.
 inline uint32_t qkv_width(const LayerSpec& layer) {
   return (layer.heads + 2 * layer.kv_heads) * layer.head;
