@@ -19,10 +19,10 @@ void Kernels::record(const Target& target, const RopeShift& op) {
       op.layer_bytes,
       shape.v_offset,
       static_cast<uint32_t>(plan::half_layer_bytes(shape.kv_heads, shape.head, shape.v_format))};
-  const uint32_t rows = subgroups(software_ ? 1 : 8);
-  const auto& pipe = pipeline(shader("rope_shift"), {subgroup_ * rows, rows, shape.head, op.neox ? 1U : 0U});
-  target.recording->dispatch(pipe, bytes_of(c),
-                             {divide_up(shape.kv_heads * kPageTokens, rows), op.pages, op.layers},
+  const uint32_t rows = subgroups(software_ ? 1 : 8);  // a power of two
+  const auto& pipe = pipeline(shader("rope_shift"), {subgroup_ * rows, rows, shape.head, op.neox ? 1U : 0U,
+                                                     static_cast<uint32_t>(shape.k_format)});
+  target.recording->dispatch(pipe, bytes_of(c), {shape.kv_heads * kPageTokens / rows, op.pages, op.layers},
                              {&op.kv, 1}, {&op.kv, 1});
 }
 

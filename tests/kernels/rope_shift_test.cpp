@@ -14,6 +14,7 @@ struct Case {
   uint32_t head = 64;
   uint32_t rotated = 64;
   bool neox = false;
+  plan::KvFormat format = kF16;
 
   RotaryCase rotary() const { return {head, rotated, neox, false, 0}; }
 };
@@ -27,17 +28,29 @@ std::vector<float> turn_of(const Case& c, uint32_t distance) {
   return turn;
 }
 
+void turn_back(const Case& c, std::vector<double>& key, uint32_t distance) {
+  for (uint32_t i = 0; i < c.rotated / 2; ++i) {
+    double& first = key[c.neox ? i : 2 * i];
+    double& second = key[c.neox ? i + c.rotated / 2 : 2 * i + 1];
+    const double angle = -c.rotary().angle(distance, i);
+    const double turned = first * std::cos(angle) - second * std::sin(angle);
+    second = second * std::cos(angle) + first * std::sin(angle);
+    first = turned;
+  }
+}
+
 /// Slot 0's pages 1 and 2 are shifted: page 1 in place, page 2 into slot 1's page 0.
 void check(const Case& c, uint32_t distance, bool all_layers) {
   SCOPED_TRACE(::testing::Message() << c.kv_heads << " heads of " << c.head << ", " << c.rotated << " rotated"
-                                    << (c.neox ? ", neox" : "") << (all_layers ? ", all layers" : ""));
-  TestPages pages({{0, 1, 2}, {0}}, c.kv_heads, c.head);
+                                    << (c.neox ? ", neox" : "") << (all_layers ? ", all layers" : "")
+                                    << ", format " << static_cast<int>(c.format));
+  TestPages pages({{0, 1, 2}, {0}}, c.kv_heads, c.head, c.format, c.format);
   TestImages images = fill_pages(pages, {3 * kPageTokens, 0}, c.kv_heads, c.head);
-  const size_t layer = pages.blank().size() / 3;
+  const auto layer = static_cast<ptrdiff_t>(pages.blank().size() / 3);
   for (auto& [place, image] : images) {
     // The other layers hold the same numbers as the tested one.
-    std::copy_n(image.begin() + static_cast<ptrdiff_t>(layer), layer, image.begin());
-    std::copy_n(image.begin(), layer, image.begin() + static_cast<ptrdiff_t>(2 * layer));
+    std::copy_n(image.begin() + layer, layer, image.begin());
+    std::copy_n(image.begin(), layer, image.begin() + 2 * layer);
     pages.write(static_cast<uint32_t>(place.first), place.second, image);
   }
   const auto address = [&](uint32_t slot, uint32_t page) {
@@ -47,7 +60,7 @@ void check(const Case& c, uint32_t distance, bool all_layers) {
       std::vector<PageMove>{{address(0, 1), address(0, 1)}, {address(0, 2), address(1, 0)}});
   const DeviceArray<float> turn(turn_of(c, distance));
   AttentionShape shape = pages.shape(c.kv_heads);
-  const auto layer_bytes = static_cast<uint32_t>(layer * 2);
+  const uint32_t layer_bytes = shape.layer_offset;
   if (all_layers) shape.layer_offset = 0;
   run(RopeShift{shape, all_layers ? 3U : 1U, layer_bytes, c.rotated, c.neox, kKv, turn.address(),
                 moves.address(), 2},
@@ -55,37 +68,24 @@ void check(const Case& c, uint32_t distance, bool all_layers) {
 
   EXPECT_EQ(pages.read(0, 0), images.at({0, 0}));
   EXPECT_EQ(pages.read(0, 2), images.at({0, 2}));  // the source of a move
-  const std::pair<TestPages::Image, TestPages::Image> moved[] = {{images.at({0, 1}), pages.read(0, 1)},
-                                                                 {images.at({0, 2}), pages.read(1, 0)}};
-  for (const auto& [before, after] : moved) {
-    const bool copied = &after == &moved[1].second;
-    for (uint32_t l = 0; l < 3; ++l) {
-      const bool shifted = all_layers || l == 1;
-      const size_t base = l * layer;
-      for (size_t i = 0; i < layer / 2; ++i) {  // values
-        const size_t at = base + layer / 2 + i;
-        ASSERT_EQ(after[at], copied && !shifted ? kUnwritten : before[at]) << at;
-      }
-      for (uint32_t row = 0; row < c.kv_heads * kPageTokens; ++row) {
-        std::vector<double> key(c.head);
-        for (uint32_t d = 0; d < c.head; ++d)
-          key[d] = double{quant::float_from_f16(before[base + row * c.head + d])};
-        for (uint32_t i = 0; shifted && i < c.rotated / 2; ++i) {
-          double& first = key[c.neox ? i : 2 * i];
-          double& second = key[c.neox ? i + c.rotated / 2 : 2 * i + 1];
-          const double angle = -c.rotary().angle(distance, i);
-          const double turned = first * std::cos(angle) - second * std::sin(angle);
-          second = second * std::cos(angle) + first * std::sin(angle);
-          first = turned;
-        }
+  for (const bool copied : {false, true}) {
+    const TestPages::Image& before = images.at({0, copied ? 2U : 1U});
+    const TestPages::Image after = copied ? pages.read(1, 0) : pages.read(0, 1);
+    const TestPages::Image untouched = copied ? pages.blank() : before;
+    for (const ptrdiff_t other : {ptrdiff_t{0}, 2 * layer}) {
+      const auto& expected = all_layers ? after : untouched;
+      EXPECT_TRUE(std::equal(after.begin() + other, after.begin() + other + layer,
+                             expected.begin() + (all_layers ? layer : other)));
+    }
+    for (uint32_t h = 0; h < c.kv_heads; ++h) {
+      for (uint32_t row = 0; row < kPageTokens; ++row) {
+        ASSERT_EQ(pages.row(after, true, h, row), pages.row(before, true, h, row)) << "values of row " << row;
+        std::vector<double> key = pages.row(before, false, h, row);
+        turn_back(c, key, distance);
+        const std::vector<double> tolerance = pages.row_tolerance(false, key);
+        const std::vector<double> got = pages.row(after, false, h, row);
         for (uint32_t d = 0; d < c.head; ++d) {
-          const uint16_t got = after[base + row * c.head + d];
-          if (copied && !shifted) {
-            ASSERT_EQ(got, kUnwritten);
-          } else {
-            ASSERT_NEAR(quant::float_from_f16(got), key[d], half_tolerance(key[d]))
-                << "layer " << l << ", row " << row << ", dimension " << d;
-          }
+          ASSERT_NEAR(got[d], key[d], tolerance[d]) << "head " << h << ", row " << row << ", dimension " << d;
         }
       }
     }
@@ -107,6 +107,14 @@ TEST(RopeShiftTest, PartOfAHead) {
 TEST(RopeShiftTest, AllLayersAtAnyDistance) {
   for (const uint32_t distance : {64U, 32768U, 1U << 20})
     check({.kv_heads = 1, .neox = true}, distance, true);
+}
+
+TEST(RopeShiftTest, EveryFormat) {
+  for (const plan::KvFormat format : {kQ8, kQ4}) {
+    check({.head = 32, .rotated = 32, .neox = true, .format = format}, 192, false);
+    check({.head = 96, .rotated = 96, .format = format}, 192, false);
+    check({.head = 128, .rotated = 64, .neox = true, .format = format}, 6400, true);
+  }
 }
 
 // What the kernels write at a position and shift is what they write at the earlier one, but for rounding
@@ -144,7 +152,7 @@ TEST(RopeShiftTest, ShiftedKeysAreThoseOfTheEarlierPositions) {
     }
     const double value = double{quant::float_from_f16(expected[i])};
     // Both were rounded to f16, and the shifted one turned what had been rounded: its partner is below 5.
-    ASSERT_NEAR(quant::float_from_f16(got[i]), value, half_tolerance(value) + 5 * 0x1p-10) << i;
+    ASSERT_NEAR(quant::float_from_f16(got[i]), value, (std::abs(value) + 5) * 0x1p-10) << i;
   }
 }
 

@@ -6,9 +6,13 @@
 #include "common.glsl"
 #include "pages.glsl"
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const uint SUBGROUPS = 8;  // of a workgroup
+layout(constant_id = 1) const uint SUBGROUPS = 8;  // of a workgroup; divides kPageTokens
 layout(constant_id = 2) const uint HEAD = 64;
 layout(constant_id = 3) const bool NEOX = false;  // see rope.glsl
+layout(constant_id = 4) const uint K_FORMAT = 0;  // see kv_rows.glsl
+#include "kv_rows.glsl"
+#include "int8_vector.glsl"
+#include "kv_encode.glsl"
 
 struct Move {
   uint64_t from;
@@ -28,39 +32,48 @@ layout(push_constant) uniform Constants {
   uint v_bytes;       // of V
 };
 
-shared float staged[SUBGROUPS * HEAD];
+const uint PAIRS = HEAD / 2;
+shared vec2 staged[SUBGROUPS * PAIRS];
 
-/// Dimension `d` of the row in `staged` from `row` on, turned.
-float turned(uint row, uint d) {
-  const float own = staged[row + d];
-  if (d >= rotated) return own;
+/// Dimensions 2 i and 2 i + 1 of the row in `staged` from `row` on, turned.
+vec2 turned(uint row, uint i) {
+  const vec2 own = staged[row + i];
+  if (2 * i >= rotated) return own;
+  if (!NEOX) {
+    const vec2 angle = turn.v[i];
+    return vec2(own.x * angle.x - own.y * angle.y, own.y * angle.x + own.x * angle.y);
+  }
+  // Its partners are two neighbours too, because rotated / 2 is even.
   const uint half_width = rotated / 2;
-  const bool second = NEOX ? d >= half_width : (d & 1) != 0;
-  const uint pair = NEOX ? (second ? d - half_width : d) : d / 2;
-  const float other = staged[row + (NEOX ? (second ? pair : d + half_width) : d ^ 1)];
-  const vec2 angle = turn.v[pair];
-  return own * angle.x + (second ? other : -other) * angle.y;
+  const bool second = 2 * i >= half_width;
+  const vec2 other = staged[second ? row + i - half_width / 2 : row + i + half_width / 2];
+  const uint pair = second ? 2 * i - half_width : 2 * i;
+  const vec2 a = turn.v[pair];
+  const vec2 b = turn.v[pair + 1];
+  return own * vec2(a.x, b.x) + (second ? other : -other) * vec2(a.y, b.y);
 }
 
 void main() {
   const Move move = moves.page[gl_WorkGroupID.y];
   const uint layer = layer_offset + gl_WorkGroupID.z * layer_bytes;
   const uint index = gl_WorkGroupID.x * SUBGROUPS + gl_SubgroupID;
-  const uint staged_row = gl_SubgroupID * HEAD;
-  const bool inside = index < kv_heads * kPageTokens;
-  const uint64_t offset = uint64_t(layer + index * (HEAD * 2));
-  if (inside) {
-    for (uint word = gl_SubgroupInvocationID; word < HEAD / 2; word += gl_SubgroupSize) {
-      const vec2 pair = unpackHalf2x16(Words(move.from + offset).v[word]);
-      staged[staged_row + 2 * word] = pair.x;
-      staged[staged_row + 2 * word + 1] = pair.y;
-    }
+  const uint row = index % kPageTokens;
+  const uint64_t head = uint64_t(layer + index / kPageTokens * kv_head_bytes(K_FORMAT));
+  const uint first = gl_SubgroupID * PAIRS;
+  for (uint i = gl_SubgroupInvocationID; i < PAIRS; i += gl_SubgroupSize) {
+    staged[first + i] = load_kv_pair(K_FORMAT, move.from + head, row, i);
   }
   barrier();
-  if (inside) {
-    for (uint word = gl_SubgroupInvocationID; word < HEAD / 2; word += gl_SubgroupSize) {
-      WriteWords(move.to + offset).v[word] =
-          packHalf2x16(vec2(turned(staged_row, 2 * word), turned(staged_row, 2 * word + 1)));
+  if (K_FORMAT == kKvF16) {
+    for (uint i = gl_SubgroupInvocationID; i < PAIRS; i += gl_SubgroupSize) {
+      WriteWords(move.to + head).v[row * PAIRS + i] = packHalf2x16(turned(first, i));
+    }
+  } else {
+    for (uint from = 0; from < HEAD / 4; from += gl_SubgroupSize) {
+      const uint four = from + gl_SubgroupInvocationID;
+      const uint at = 2 * min(four, HEAD / 4 - 1);
+      const KvCodes codes = encode_kv(K_FORMAT, vec4(turned(first, at), turned(first, at + 1)));
+      if (four < HEAD / 4) store_kv(K_FORMAT, move.to + head, row, four, codes);
     }
   }
   if (move.from == move.to) return;
