@@ -102,6 +102,8 @@ class Session {
   /// is left, KV memory is kept as far as it is the same. Errors: kContext when the first `keep` tokens leave
   /// no room to forget others.
   uint32_t assign_shifting(std::span<const Token> tokens, uint32_t keep);
+  /// Tokens forgotten so far, by ContextEnd::kShift and assign_shifting(), of what it holds now.
+  uint32_t dropped() const;
   /// Forgets all tokens from `length` on.
   void truncate(uint32_t length);
 

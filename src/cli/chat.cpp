@@ -53,6 +53,11 @@ class Chat {
   bool next_line(const std::string& prompt, std::string& line);
   void command(std::string_view line);
   void answer(const std::string& text);
+  /// The tokens of the conversation that stay when others are forgotten: at least the system message, as the
+  /// template writes it.
+  uint32_t keep() const;
+  /// Makes the session hold the conversation that ends with the message to be answered.
+  void assign(const std::vector<Message>& turn, const GenerateOptions& generate);
   std::string_view system() const;
 
   void help(std::string_view);
@@ -60,6 +65,7 @@ class Chat {
   void set_system(std::string_view text);
   void save(std::string_view path);
   void load(std::string_view path);
+  void context(std::string_view);
   void stats(std::string_view);
   void set(std::string_view argument);
   void quit(std::string_view) { done_ = true; }
@@ -81,6 +87,8 @@ std::span<const Chat::ChatCommand> Chat::chat_commands() {
       ChatCommand{"/system", "[TEXT]", "show the system message, or set it", &Chat::set_system},
       ChatCommand{"/save", "FILE", "save the conversation", &Chat::save},
       ChatCommand{"/load", "FILE", "go on with a saved conversation", &Chat::load},
+      ChatCommand{"/context", "", "show how much of the context is used, and what happens at its end",
+                  &Chat::context},
       ChatCommand{"/stats", "", "show context, speed and memory", &Chat::stats},
       ChatCommand{"/set", "[NAME VALUE]", "show the generation settings, or set one", &Chat::set},
       ChatCommand{"/quit", "", "leave; Ctrl-D does the same", &Chat::quit},
@@ -184,21 +192,55 @@ void Chat::command(std::string_view line) {
 void Chat::answer(const std::string& text) {
   std::vector<Message> turn = messages_;
   turn.push_back({"user", text});
-  session_.assign(conversation_tokens(*model_, turn));
-  const Generation generation = stream_answer(session_, options_.generate, options_.quiet, false);
+  GenerateOptions generate = options_.generate;
+  generate.keep = keep();
+  assign(turn, generate);
+  const Generation generation = stream_answer(session_, generate, options_.quiet, false);
   if (!generation.text.ends_with('\n')) write_out("\n");
   turn.push_back({"assistant", generation.text});
   messages_ = std::move(turn);
   if (generation.reason == StopReason::kContextFull) {
-    say("the context of {} tokens is full, so the answer ends here: /reset starts anew, /save keeps it",
+    say("the context of {} tokens is full, so the answer ends here: /set context-end shift lets it go on, "
+        "/reset starts anew, /save keeps it",
         model_->context());
   } else if (generation.reason == StopReason::kOutOfMemory) {
     say("the answer ends here: {}; /reset frees the conversation's memory", one_line(generation.error));
   } else if (generation.reason == StopReason::kCancelled && !options_.quiet) {
     say("(stopped)");
   }
+  if (generation.dropped_tokens > 0 && !options_.quiet)
+    say("(the context was full: {} of its oldest tokens are forgotten)", generation.dropped_tokens);
   if (options_.verbose) say("{}", describe_rates(generation));
   last_ = generation;
+}
+
+uint32_t Chat::keep() const {
+  if (system().empty()) return options_.generate.keep;
+  // What two conversations of the same system message begin with.
+  const auto tokens = [&](const char* text) {
+    const Message messages[] = {messages_.front(), {"user", text}};
+    return conversation_tokens(*model_, messages);
+  };
+  const std::vector<Token> one = tokens("1");
+  const std::vector<Token> other = tokens("a");
+  const auto same = std::mismatch(one.begin(), one.end(), other.begin(), other.end()).first - one.begin();
+  return std::max(options_.generate.keep, static_cast<uint32_t>(same));
+}
+
+void Chat::assign(const std::vector<Message>& turn, const GenerateOptions& generate) {
+  const std::vector<Token> tokens = conversation_tokens(*model_, turn);
+  if (generate.context_end == ContextEnd::kStop || tokens.size() < model_->context()) {
+    session_.assign(tokens);
+    return;
+  }
+  // Of older turns much may be forgotten, but not of the message that is to be answered.
+  std::vector<Message> alone{turn.back()};
+  if (turn.size() > 1 && turn.front().role == "system") alone.insert(alone.begin(), turn.front());
+  const size_t least = conversation_tokens(*model_, alone).size();
+  if (least >= model_->context()) {
+    throw Error(ErrorKind::kContext, fmt::format("the message alone is {} tokens", least));
+  }
+  session_.assign_shifting(tokens, generate.keep);
 }
 
 std::string_view Chat::system() const {
@@ -241,16 +283,29 @@ void Chat::load(std::string_view path) {
   std::vector<Message> messages = load_conversation(to_path(path));
   if (!messages.empty()) {
     const std::vector<Token> tokens = conversation_tokens(*model_, messages);
-    if (tokens.size() >= model_->context()) {
+    if (tokens.size() >= model_->context() && options_.generate.context_end == ContextEnd::kStop) {
       throw Error(ErrorKind::kUsage,
                   fmt::format("{}: its {} tokens do not fit the context of {}; raise --context", escape(path),
                               tokens.size(), model_->context()));
     }
-    session_.assign(tokens);  // read with the next message
+    if (tokens.size() < model_->context()) session_.assign(tokens);  // read with the next message
   }
   messages_ = std::move(messages);
   last_.reset();
   say("loaded {} messages, {} tokens", messages_.size(), session_.tokens().size());
+}
+
+void Chat::context(std::string_view) {
+  const size_t used = session_.tokens().size();
+  const uint32_t all = model_->context();
+  say("context: {} of {} tokens used, {} left", used, all, all - std::min<size_t>(all, used));
+  if (last_) say("the last turn read {} tokens and kept {}", last_->prompt_tokens, last_->reused_tokens);
+  if (session_.dropped() > 0) say("{} older tokens are forgotten", session_.dropped());
+  if (options_.generate.context_end == ContextEnd::kShift) {
+    say("when it is full, the oldest quarter behind the first {} tokens is forgotten", keep());
+  } else {
+    say("when it is full, the answer stops; /set context-end shift forgets the oldest tokens instead");
+  }
 }
 
 void Chat::stats(std::string_view) {

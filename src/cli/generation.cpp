@@ -1,11 +1,15 @@
 // What one-shot runs and chats share: loading, streaming, and the lines about both.
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
+#include <optional>
 
+#include "cli/context_options.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_bar.hpp"
+#include "cli/reading_estimate.hpp"
 #include "cli/run_options.hpp"
 
 namespace caldera::cli {
@@ -55,6 +59,8 @@ std::shared_ptr<Model> load_model(const RunOptions& options) {
     const DeviceInfo& device = model->device();
     say("device: {} ({}, {})", escape(device.name), device.type, escape(device.driver));
     say("{}", describe_memory(*model));
+    const std::string warning = context_warning(model->info(), model->context());
+    if (!warning.empty()) say("{}", warning);
     if (options.verbose) {
       const MemoryUse memory = model->memory();
       say("memory: activations {}, staging {}, {} in all now", human_bytes(memory.activations),
@@ -80,8 +86,12 @@ Generation stream_answer(Session& session, GenerateOptions options, bool quiet, 
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   std::exception_ptr failure;  // kept, because the engine need not expect its callbacks to throw
   ProgressBar bar("reading the prompt", !quiet, std::chrono::milliseconds(500));
+  const size_t tokens = session.tokens().size();
+  std::optional<ReadingEstimate> estimate;  // once it is known how many of the tokens are read already
   options.on_prompt = [&](uint32_t done, uint32_t total) {
-    bar.update(done, total, fmt::format("{} of {} tokens", done, total));
+    if (!estimate) estimate.emplace(tokens - std::min<size_t>(tokens, total), total);
+    estimate->add(done, bar.seconds());
+    bar.update(done, total, describe_reading(done, total, bar.seconds(), estimate->seconds_left()));
     return !interrupt::pending();
   };
   options.on_text = [&](std::string_view text) {
@@ -103,9 +113,12 @@ Generation stream_answer(Session& session, GenerateOptions options, bool quiet, 
 std::string describe_rates(const Generation& generation) {
   std::string reused;
   if (generation.reused_tokens > 0) reused = fmt::format(" and {} kept", generation.reused_tokens);
-  return fmt::format("prompt: {} tokens{}, {:.1f} tokens/s; decode: {} tokens, {:.1f} tokens/s",
+  std::string dropped;
+  if (generation.dropped_tokens > 0)
+    dropped = fmt::format("; {} tokens forgotten", generation.dropped_tokens);
+  return fmt::format("prompt: {} tokens{}, {:.1f} tokens/s; decode: {} tokens, {:.1f} tokens/s{}",
                      generation.prompt_tokens, reused, generation.prompt_rate(), generation.tokens.size(),
-                     generation.decode_rate());
+                     generation.decode_rate(), dropped);
 }
 
 std::string describe_memory(const Model& model) {

@@ -12,7 +12,8 @@ namespace caldera::cli {
 class ReadingEstimate {
  public:
   /// `before`: tokens that were read earlier, `total`: to be read.
-  ReadingEstimate(uint64_t before, uint64_t total) : before_(before), total_(total) {}
+  ReadingEstimate(uint64_t before, uint64_t total)
+      : before_(static_cast<double>(before)), total_(static_cast<double>(total)) {}
 
   /// `done` of the tokens to be read have been, `seconds` after the start.
   void add(uint64_t done, double seconds);

@@ -2,20 +2,18 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/context_options.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/load_options.hpp"
 #include "cli/memory_json.hpp"
 #include "cli/output.hpp"
-#include "cli/parse.hpp"
 #include "cli/prompt.hpp"
 #include "cli/run_options.hpp"
 #include "cli/settings.hpp"
 
 namespace caldera::cli {
 namespace {
-
-constexpr uint64_t kMaxContext = uint64_t{1} << 24;  // longer than any model was trained for
 
 const char* reason_name(StopReason reason) {
   switch (reason) {
@@ -46,6 +44,8 @@ nlohmann::ordered_json result_json(const Model& model, const Generation& generat
       {"seed", generation.seed},
       {"timings",
        {{"prompt_tokens", generation.prompt_tokens},
+        {"reused_tokens", generation.reused_tokens},
+        {"dropped_tokens", generation.dropped_tokens},
         {"prompt_seconds", generation.prompt_seconds},
         {"prompt_tokens_per_second", generation.prompt_rate()},
         {"decode_tokens", generation.tokens.size()},
@@ -80,7 +80,10 @@ std::vector<Token> prompt_tokens(const Model& model, const RunOptions& options, 
 int answer_once(const RunOptions& options, const std::string& prompt) {
   const std::shared_ptr<Model> model = load_model(options);
   Session session(model);
-  session.append(prompt_tokens(*model, options, prompt));
+  const std::vector<Token> tokens = prompt_tokens(*model, options, prompt);
+  if (tokens.size() >= model->context())
+    throw Error(ErrorKind::kContext, too_long(tokens.size(), model->context(), options.model, options.load));
+  session.append(tokens);
   const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
   const bool refused = generation.reason == StopReason::kOutOfMemory;
   if (options.json) {
@@ -96,7 +99,9 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   }
   if (!options.quiet && !options.no_stats) {
     if (generation.reason == StopReason::kContextFull) {
-      say("the context of {} tokens is full; a larger --context gives the answer room", model->context());
+      say("the context of {} tokens is full; a larger --context gives the answer room, --context-end shift "
+          "lets it go on",
+          model->context());
     }
     say("{}", describe_rates(generation));
     if (options.verbose) say("seed: {}", generation.seed);
@@ -136,12 +141,7 @@ void declare_run(CLI::App& app, Action& action) {
   app.add_option("-f,--file", options->file, "Read the prompt from a file ('-': standard input)");
   app.add_option("--system", options->system, "The system message");
   app.add_flag("--raw", options->raw, "Continue the prompt as it is, without the model's chat template");
-  app.add_option_function<std::string>(
-      "-c,--context",
-      [options](const std::string& text) {
-        options->load.context = static_cast<uint32_t>(parse_integer("--context", text, 1, kMaxContext));
-      },
-      "Most tokens of prompt and answer together (default: the model's own)");
+  declare_context_options(app, options->load);
   for (const Setting& setting : settings()) {
     app.add_option_function<std::string>(
         setting.flags,

@@ -34,7 +34,7 @@ std::vector<Token> conversation_tokens(const Model& model, std::span<const Messa
 /// (StopReason::kCancelled). Throws what write_out() throws.
 Generation stream_answer(Session& session, GenerateOptions options, bool quiet, bool silent);
 
-/// "prompt: 31 tokens, 120.5 tokens/s; decode: 64 tokens, 35.1 tokens/s"
+/// "prompt: 31 tokens and 200 kept, 120.5 tokens/s; decode: 64 tokens, 35.1 tokens/s; 1984 tokens forgotten"
 std::string describe_rates(const Generation& generation);
 
 /// "memory: weights 94 MiB, KV up to 90 MiB for 2048 tokens"

@@ -5,6 +5,8 @@
 #include <array>
 #include <limits>
 
+#include "caldera/error.hpp"
+#include "cli/output.hpp"
 #include "cli/parse.hpp"
 
 namespace caldera::cli {
@@ -59,6 +61,22 @@ constexpr std::array kSettings = {
     Setting{"penalty-window", "--penalty-window", "How many of the last tokens count as seen (default 64)",
             [](Options& o, Text name, Text value) { o.sampling.penalty_window = parse_count(name, value); },
             [](const Options& o) { return fmt::format("{}", o.sampling.penalty_window); }},
+    Setting{
+        "context-end", "--context-end",
+        "When the context is full: stop, or shift (forget the oldest and go on) (default stop)",
+        [](Options& o, Text name, Text value) {
+          if (value != "stop" && value != "shift") {
+            throw Error(ErrorKind::kUsage,
+                        fmt::format("{} must be stop or shift, not '{}'", name, escape(shorten(value, 40))));
+          }
+          o.context_end = value == "shift" ? ContextEnd::kShift : ContextEnd::kStop;
+        },
+        [](const Options& o) { return std::string(o.context_end == ContextEnd::kShift ? "shift" : "stop"); }},
+    Setting{"keep", "--keep",
+            "With shift: first tokens that are never forgotten (default 4; in a chat at least the system "
+            "message)",
+            [](Options& o, Text name, Text value) { o.keep = parse_count(name, value); },
+            [](const Options& o) { return fmt::format("{}", o.keep); }},
     Setting{"seed", "--seed", "The same seed gives the same text on the same device (default: random)",
             [](Options& o, Text name, Text value) {
               if (value == "random") {

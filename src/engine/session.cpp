@@ -36,10 +36,11 @@ struct Session::State {
   /// Errors: kContext, kUsage.
   void check_fits(size_t before, std::span<const Token> tokens) const {
     if (before + tokens.size() > model->context()) {
-      throw Error(ErrorKind::kContext,
-                  fmt::format("the prompt is {} tokens and the context holds {}: shorten it or "
-                              "raise --context",
-                              before + tokens.size(), model->context()));
+      throw Error(
+          ErrorKind::kContext,
+          fmt::format("the prompt is {} tokens, {} more than the context of {} holds: shorten it, or "
+                      "raise --context",
+                      before + tokens.size(), before + tokens.size() - model->context(), model->context()));
     }
     for (const Token token : tokens) {
       if (token < 0 || static_cast<uint32_t>(token) >= model->info().vocabulary) {
@@ -117,6 +118,10 @@ uint32_t Session::assign_shifting(std::span<const Token> tokens, uint32_t keep) 
   const uint32_t reused = assign(rest);
   slot.shifted = {gap.kept, gap.dropped + more};
   return reused;
+}
+
+uint32_t Session::dropped() const {
+  return state_->slot().shifted.dropped;
 }
 
 void Session::truncate(uint32_t length) {

@@ -229,6 +229,33 @@ TEST_F(Chat, OutgrowingTheContextLosesNothing) {
   sees("You said: hello");
 }
 
+TEST_F(Chat, ForgetsTheOldestWhereAskedTo) {
+  start("fake", {"-c", "120", "--system", "be kind"});
+  type("/context");
+  sees("0 of 120 tokens used, 120 left");
+  sees("the answer stops");
+  prompted();
+  type("/set context-end perhaps");
+  sees("context-end must be stop or shift, not 'perhaps'");
+  prompted();
+  type("/set context-end shift");
+  sees("context-end is shift");
+  prompted();
+  type("/context");
+  sees("quarter behind the first 22 tokens");  // "system:\nbe kind\nuser:\n"
+  prompted();
+  for (const char* message : {"one two three four", "five six seven eight"}) {
+    type(message);
+    sees(std::string("You said: ") + message);
+    prompted();
+  }
+  type("/context");
+  sees("older tokens are forgotten");
+  prompted();
+  type(std::string(130, 'x'));
+  sees("no room");
+}
+
 TEST_F(Chat, HistoryIsKept) {
   start();
   type("remember me");

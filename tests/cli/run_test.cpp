@@ -11,6 +11,7 @@ namespace caldera::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kProgram = CALDERA_PROGRAM;
 
@@ -93,8 +94,30 @@ TEST_F(Run, ContextThatFillsEndsTheAnswer) {
   EXPECT_THAT(result.err, HasSubstr("context of 40 tokens is full"));
 }
 
+TEST_F(Run, AContextBeyondWhatPositionsReachIsWarnedOf) {
+  EXPECT_THAT(ask({"hello", "-c", "4096"}).err, Not(HasSubstr("warning")));
+  EXPECT_THAT(ask({"hello", "-c", "4097"}).err,
+              HasSubstr("positions reach 4096 tokens, and a context of 4097"));
+  EXPECT_THAT(ask({"hello", "-c", "4097", "--rope-scaling", "yarn"}).err, Not(HasSubstr("warning")));
+  EXPECT_EQ(ask({"hello", "-c", "4097", "-q"}).err, "");
+}
+
+TEST_F(Run, APromptThatIsTooLongIsToldByHowMuch) {
+  const Result result = ask({std::string(50, 'x'), "-c", "40"});
+  EXPECT_EQ(result.code, 8);
+  EXPECT_THAT(result.err, HasSubstr("the prompt is 68 tokens, 28 more than the context of 40 holds"));
+}
+
+TEST_F(Run, ForgetsTheOldestWhereAskedTo) {
+  const Result result = ask({"hello", "--ignore-end", "-c", "40", "--context-end", "shift", "-n", "100"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out.size(), 101U);
+  EXPECT_THAT(result.err, HasSubstr("tokens forgotten"));
+}
+
 TEST_F(Run, AReaderThatGoesAwayEndsItQuietly) {
-  const Result result = ask({"hello", "--ignore-end", "-c", "10000000"}, {.close_output_after = 100});
+  const Result result =
+      ask({"hello", "--ignore-end", "-c", "10000000", "--rope-scaling", "yarn"}, {.close_output_after = 100});
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(count_lines(result.err), 2U) << result.err;
 }

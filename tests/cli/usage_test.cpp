@@ -88,7 +88,8 @@ TEST(Usage, EveryKindOfErrorHasItsCode) {
                  9, "byte 0xff at offset 1");
   expect_failure(run(kProgram, {"run", model, "x", "--system", "\xc3"}), 9, "system message");
   expect_failure(run(kProgram, {"run", model, "-q", "raise"}), 9, "raised");
-  expect_failure(run(kProgram, {"run", model, "-q", std::string(100, 'x'), "-c", "50"}), 8, "do not fit");
+  expect_failure(run(kProgram, {"run", model, "-q", std::string(100, 'x'), "-c", "50"}), 8,
+                 "68 more than the context of 50");
   expect_failure(run(kProgram, {"run", model, "-f", (folder / "absent").string()}), 3, "absent");
   expect_failure(run(kProgram, {"run", model, "-f", folder.string()}), 3, "directory");
   expect_failure(run(kProgram, {"run", model, "-f", "/dev/zero"}), 9, "longer than 64 MiB");

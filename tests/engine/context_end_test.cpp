@@ -126,7 +126,7 @@ std::vector<Token> prompt(size_t tokens) {
 }
 
 TEST(ContextEndTest, GoesOnForManyContexts) {
-  GenerateOptions options = shifting(1200);
+  GenerateOptions options = shifting(700);
   options.sampling = {.temperature = 1, .presence_penalty = 100, .penalty_window = 12, .seed = 5};
   std::string streamed;
   options.on_text = [&](std::string_view text) {
@@ -140,9 +140,9 @@ TEST(ContextEndTest, GoesOnForManyContexts) {
     streamed.clear();
     const Generation generation = session.generate(options);
     EXPECT_EQ(generation.reason, StopReason::kMaxTokens);
-    ASSERT_EQ(generation.tokens.size(), 1200U);
+    ASSERT_EQ(generation.tokens.size(), 700U);
     EXPECT_EQ(generation.text, streamed);
-    EXPECT_EQ(generation.dropped_tokens + session.tokens().size(), 1300U);
+    EXPECT_EQ(generation.dropped_tokens + session.tokens().size(), 800U);
     EXPECT_LE(session.tokens().size(), 256U);
     // The window moves with the tokens: nothing comes again within it.
     for (size_t i = 0; i < generation.tokens.size(); ++i) {

@@ -58,6 +58,8 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   }
   auto state = std::make_unique<State>();
   state->info = {.name = "fake", .architecture = "fake", .format = "F32", .context_length = kContext};
+  state->info.scaled_context =
+      options.position_scaling == PositionScaling::kYarn ? options.context : kContext;
   state->info.has_chat_template = true;
   state->device = list_devices(options.device).front();
   if (options.context != 0) state->context = options.context;
@@ -125,6 +127,15 @@ struct Session::State {
   std::shared_ptr<Model> model;
   std::vector<Token> tokens;
   uint32_t read = 0;
+  uint32_t dropped = 0;
+
+  /// Forgets a quarter behind the first `keep`.
+  uint32_t shift(uint32_t keep) {
+    const auto quarter = static_cast<uint32_t>((tokens.size() - keep) / 4);
+    tokens.erase(tokens.begin() + keep, tokens.begin() + keep + quarter);
+    dropped += quarter;
+    return quarter;
+  }
 };
 
 Session::Session(std::shared_ptr<Model> model) : state_(std::make_unique<State>()) {
@@ -159,6 +170,17 @@ uint32_t Session::assign(std::span<const Token> tokens) {
   return same;
 }
 
+uint32_t Session::assign_shifting(std::span<const Token> tokens, uint32_t keep) {
+  state_->tokens.assign(tokens.begin(), tokens.end());
+  while (state_->tokens.size() >= state_->model->context()) state_->shift(keep);
+  state_->read = keep;
+  return keep;
+}
+
+uint32_t Session::dropped() const {
+  return state_->dropped;
+}
+
 void Session::truncate(uint32_t length) {
   state_->tokens.resize(std::min<size_t>(length, state_->tokens.size()));
   state_->read = std::min(state_->read, length);
@@ -177,6 +199,9 @@ Generation Session::generate(const GenerateOptions& options) {
   std::mt19937_64 random(out.seed);
   for (size_t i = 0;; ++i) {
     if (!options.ignore_end && i >= answer.size()) break;
+    if (self.tokens.size() >= self.model->context() && options.context_end == ContextEnd::kShift) {
+      out.dropped_tokens += self.shift(options.keep);
+    }
     if (self.tokens.size() >= self.model->context()) {
       out.reason = StopReason::kContextFull;
       break;
