@@ -224,33 +224,45 @@ InstructionMix count_instructions(std::string_view assembly) {
   return sum;
 }
 
-std::vector<Loop> innermost_loops(std::string_view assembly) {
+std::vector<Loop> all_loops(std::string_view assembly) {
   const std::vector<Block> blocks = blocks_of(assembly);
   // A loop is what lies from the target of a branch backwards to the last branch that goes there.
-  std::map<uint32_t, uint32_t> loops;
+  std::map<uint32_t, uint32_t> extents;
   for (const Block& block : blocks) {
     for (const uint32_t target : block.targets) {
       if (target > block.number) continue;
-      uint32_t& last = loops[target];
+      uint32_t& last = extents[target];
       last = std::max(last, block.number);
     }
   }
-  std::vector<Loop> innermost;
-  for (const auto& [first, last] : loops) {
-    const bool holds_another = std::ranges::any_of(loops, [&, first = first, last = last](const auto& other) {
+  std::vector<Loop> loops;
+  for (const auto& [first, last] : extents) {
+    Loop loop{first, last};
+    loop.innermost = std::ranges::none_of(extents, [&, first = first, last = last](const auto& other) {
       return other.first > first && other.second <= last;
     });
-    if (holds_another) continue;
-    Loop loop{first, last};
     std::deque<uint32_t> loads;
     for (const Block& block : blocks) {
       if (block.number < first || block.number > last) continue;
       add(block.mix, loop.mix);
       follow_loads(block, loads, loop.under_way);
     }
-    innermost.push_back(loop);
+    loops.push_back(loop);
   }
-  return innermost;
+  return loops;
+}
+
+std::vector<Loop> innermost_loops(std::string_view assembly) {
+  std::vector<Loop> loops = all_loops(assembly);
+  std::erase_if(loops, [](const Loop& loop) { return !loop.innermost; });
+  return loops;
+}
+
+std::optional<Loop> loop_of_matrices(std::string_view assembly) {
+  const std::vector<Loop> loops = all_loops(assembly);
+  const auto found = std::ranges::max_element(
+      loops, {}, [](const Loop& loop) { return std::pair(loop.mix.wmma, -int64_t{loop.mix.total()}); });
+  return found == loops.end() || found->mix.wmma == 0 ? std::nullopt : std::optional(*found);
 }
 
 std::optional<Loop> hot_loop(std::string_view assembly) {

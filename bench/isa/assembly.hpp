@@ -35,7 +35,7 @@ struct InstructionMix {
   uint32_t total() const { return valu + salu + smem + vmem + lds + hints; }
 };
 
-/// A loop with no other in it.
+/// A loop, and what lies in it.
 struct Loop {
   uint32_t first_block = 0;
   uint32_t last_block = 0;
@@ -43,6 +43,7 @@ struct Loop {
   /// Most bytes that a lane waits for at once, of loads of the same turn. How many of them a SIMD has under
   /// way decides whether it keeps memory busy.
   uint32_t under_way = 0;
+  bool innermost = true;  ///< no other in it
 };
 
 /// Of a whole program.
@@ -51,8 +52,11 @@ InstructionMix count_instructions(std::string_view assembly);
 /// All innermost loops, in the order of the program.
 std::vector<Loop> innermost_loops(std::string_view assembly);
 
-/// The innermost loop with the most matrix instructions, or where there are none, dot products, or where
-/// there are none, vector arithmetic.
+/// The smallest loop, whatever is in it, that holds the most matrix instructions; loops in it count as one
+/// turn.
+std::optional<Loop> loop_of_matrices(std::string_view assembly);
+
+/// The innermost loop with the most dot products, or where there are none, with the most vector arithmetic.
 std::optional<Loop> hot_loop(std::string_view assembly);
 
 }  // namespace caldera::isa

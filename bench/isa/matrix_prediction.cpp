@@ -28,8 +28,8 @@ bool uses_matrix_units(const Kernel& kernel) {
 }
 
 std::optional<MatrixLoop> matrix_loop(const CompiledPipeline& compiled) {
-  const auto loop = hot_loop(compiled.assembly);
-  if (!loop || loop->mix.wmma == 0) return std::nullopt;
+  const auto loop = loop_of_matrices(compiled.assembly);
+  if (!loop) return std::nullopt;
   MatrixLoop matrix;
   matrix.mix = loop->mix;
   matrix.flop = loop->mix.wmma * kFlop;

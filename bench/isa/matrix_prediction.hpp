@@ -29,7 +29,7 @@ struct MatrixLoop {
 /// Whether a kernel was written for matrix units, whatever its code is.
 bool uses_matrix_units(const Kernel& kernel);
 
-/// The innermost loop with the most matrix instructions; nothing where there are none.
+/// Of the smallest loop with the most matrix instructions; nothing where there are none.
 std::optional<MatrixLoop> matrix_loop(const CompiledPipeline& compiled);
 
 /// Which products a prompt of many tokens is read with: weights of this format, resident, on matrix units.

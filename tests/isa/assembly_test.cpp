@@ -110,8 +110,19 @@ TEST(HotLoopTest, KnowsWhatIsUnderWay) {
   }
 }
 
-TEST(HotLoopTest, IsTheOneWithMatrixInstructions) {
-  const auto loop = hot_loop(
+TEST(LoopOfMatrices, IsTheSmallestThatHoldsThemAll) {
+  const auto outer = loop_of_matrices(
+      "BB0:\n v_add_f32 v0, v0, v0\nBB1:\n v_wmma_f32_16x16x16_f16 v0\nBB2:\n v_add_f32 v0, v0, v0\n"
+      " s_cbranch_scc0 BB2\nBB3:\n v_wmma_f32_16x16x16_f16 v0\n s_cbranch_scc0 BB1\nBB4:\n s_branch BB0\n");
+  ASSERT_TRUE(outer.has_value());
+  EXPECT_EQ(outer->first_block, 1);
+  EXPECT_EQ(outer->mix.wmma, 2);
+  EXPECT_FALSE(outer->innermost);
+  EXPECT_FALSE(loop_of_matrices("BB0:\n v_add_f32 v0, v0, v0\n s_branch BB0\n").has_value());
+}
+
+TEST(LoopOfMatrices, CountsWhatTheyTake) {
+  const auto loop = loop_of_matrices(
       "BB0:\n v_dot4_i32_iu8 v0, v0, v0, v0\n s_branch BB0\n"
       "BB1:\n ds_load_b128 v[0:3], v8\n ds_load_2addr_b64 v[0:3], v8\n ds_store_b16 v8, v0\n"
       " v_wmma_f32_16x16x16_f16 v[0:7], v[8:15], v[16:23], v[0:7]\n"

@@ -63,18 +63,14 @@ TEST_F(MatrixCodeTest, TwoSubgroupsShareASimd) {
   for (const Kernel& kernel : compiled()) EXPECT_GE(kernel.compiled.subgroups_a_simd(), 2) << name_of(kernel);
 }
 
-TEST_F(MatrixCodeTest, ProductsLeaveLittleOfTheMatrixUnitsUnused) {
-  // llama.cpp reads prompts of a dense 27B in Q4_K_M at 14 TFLOP/s on Strix Halo.
+TEST_F(MatrixCodeTest, HalfOfTheMatrixUnitsIsUsed) {
+  // 30 TFLOP/s: llama.cpp reads prompts of a dense 27B in Q4_K_M at 14 on Strix Halo.
   const Machine machine = strix_halo();
-  int products = 0;
   for (const Kernel& kernel : compiled()) {
-    if (!kernel.of.format) continue;
     const auto loop = matrix_loop(kernel.compiled);
     ASSERT_TRUE(loop.has_value()) << name_of(kernel);
     EXPECT_GE(loop->speed(machine), 0.5 * MatrixLoop::limit(machine)) << name_of(kernel);
-    ++products;
   }
-  EXPECT_GT(products, 0);
 }
 
 }  // namespace
