@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "caldera/error.hpp"
 #include "quant/codebook.hpp"
@@ -26,6 +27,29 @@ struct Size {
 };
 
 constexpr Size kSoftwareSize{16, 16, 8, 8};
+// How large a tile is best. On an H100 or H200 a multiprocessor reads 128 bytes of shared memory a clock, and
+// at the 411 TFLOP/s that matrix instructions reach from registers does 1570 operations in it. A subgroup's
+// tile of t tokens and r rows reads 32 (t + r) bytes for 32 t r operations: of 64 x 64 that busies shared
+// memory for 38 % of the time that it multiplies, of 64 x 32 for 58 %, of 32 x 32 for 77 %; what a workgroup
+// of 128 x 128 stores is 19 % more. The 128 sums of 64 x 64, 32 registers of inputs, and what is loaded and
+// where, are some 220 registers: two workgroups of four subgroups a multiprocessor, of which one decodes
+// weights and stores while the other multiplies. Decoding takes about 3 instructions a weight, for 128 tokens
+// 14 % of the slots for instructions. From the second cache come 8 KiB of activations and 2 to 4 of weights
+// for each 667 clocks of multiplying, 15 bytes a clock of about 24: f32 would be 27. So 300 TFLOP/s, 73 %, is
+// what the tiles leave room for.
+//
+// On gfx1151 a SIMD takes 32 clocks for 8192 operations, and decodes with the same ALUs: 3 instructions a
+// weight for 128 tokens are 9 % of it. 64 x 64 reads 8 KiB, both halves of a subgroup the same, in 512
+// clocks, where the share of a SIMD is 64 bytes a clock: 25 %. A workgroup of 128 x 128 asks for 5 bytes a
+// clock and compute unit, of which memory gives 1.9: the rest is in the caches, because workgroups side by
+// side read the same weights.
+
+/// What is tried, large to small.
+constexpr std::array kSizes = {
+    Size{128, 256, 64, 64}, Size{256, 128, 64, 64}, Size{128, 128, 64, 64}, Size{128, 128, 64, 32},
+    Size{128, 64, 64, 32},  Size{64, 128, 32, 64},  Size{64, 128, 32, 32},  Size{64, 64, 32, 32},
+    Size{32, 128, 32, 32},  Size{32, 64, 16, 32},   Size{16, 128, 16, 32},  Size{16, 64, 16, 16},
+};
 /// Large to small; each is the usual one where its workgroups fill a device, and those before it do not.
 constexpr std::array kUsualSizes = {
     Size{128, 128, 64, 64}, Size{128, 64, 64, 32}, Size{64, 64, 32, 32},
@@ -110,6 +134,21 @@ MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
 
 std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUnits& units) {
   std::vector<MatrixTiles> all{usual_tiles(key, units)};
+  if (units.software) {  // which compiles large tiles for minutes
+    all.push_back(all.front());
+    all.back().buffers = 1;
+    return all;
+  }
+  for (const Size& size : kSizes) {
+    // Twice as many tokens as there are is as far as a tile may reach.
+    if (size.tokens > std::max(2 * key.tokens, kUsualSizes.back().tokens)) continue;
+    for (const auto [step, buffers] : {std::pair(32U, 2U), std::pair(64U, 1U), std::pair(32U, 1U)}) {
+      const MatrixTiles tiles = tiles_of(size, step, buffers, units.shapes.front());
+      if (!possible(tiles, key.format, units) || std::ranges::find(all, tiles) != all.end()) continue;
+      all.push_back(tiles);
+      break;  // the first of these that fits hides most
+    }
+  }
   return all;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "kernels/memory_file.hpp"
 #include "kernels/product_choice.hpp"
 #include "vulkan/device.hpp"
 #include "vulkan/pipeline_store.hpp"
@@ -23,11 +24,8 @@ using RememberedChoices = std::map<ProductKey, RememberedChoice>;
 /// beside the driver's cache; empty where nothing is kept.
 std::filesystem::path product_memory_file(const vulkan::PipelineStore& pipelines);
 
-/// What choices were made for: they hold for this device, driver and code of the kernels.
-struct ProductMemoryOwner {
-  std::string device;
-  std::string driver;
-  std::string kernels;  ///< a hash of their SPIR-V
+/// Whose choices: those that a device's workgroups cannot have are no choices.
+struct ProductMemoryOwner : MemoryOwner {
   WorkgroupLimits limits;
 };
 ProductMemoryOwner product_memory_owner(const vulkan::Device& device, const WorkgroupLimits& limits);

@@ -1,14 +1,14 @@
 #include "kernels/tuner.hpp"
 
 #include <algorithm>
-#include <atomic>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "caldera/error.hpp"
+#include "kernels/compilers.hpp"
 #include "kernels/product_candidates.hpp"
 #include "kernels/product_timer.hpp"
 
@@ -23,7 +23,6 @@ constexpr double kHopeless = 1.2;
 /// What is faster by less than this may be chance, and is not worth a change.
 constexpr double kWorthwhile = 0.98;
 constexpr size_t kMostProducts = 256;
-constexpr unsigned kMostThreads = 16;
 constexpr std::chrono::milliseconds kWarmUp{400};
 
 /// The search for one key.
@@ -48,37 +47,6 @@ struct Trial {
   std::future<void> compiled;
 };
 
-/// Compiles the pipelines of trials on threads of its own, in their order.
-class Compilers {
- public:
-  Compilers(Kernels& kernels, uint32_t vectors, std::vector<Trial>& trials) : promises_(trials.size()) {
-    for (size_t i = 0; i < trials.size(); ++i) trials[i].compiled = promises_[i].get_future();
-    const size_t threads =
-        std::min<size_t>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads), trials.size());
-    for (size_t i = 0; i < threads; ++i) {
-      threads_.emplace_back([&, vectors] {
-        for (size_t at = next_++; at < trials.size() && !stop_; at = next_++) {
-          try {
-            kernels.prepare(trials[at].search->products.front(), vectors, trials[at].choice);
-            promises_[at].set_value();
-          } catch (...) {
-            promises_[at].set_exception(std::current_exception());
-          }
-        }
-      });
-    }
-  }
-  ~Compilers() { stop_ = true; }
-  Compilers(const Compilers&) = delete;
-  Compilers& operator=(const Compilers&) = delete;
-
- private:
-  std::vector<std::promise<void>> promises_;
-  std::atomic<size_t> next_ = 0;
-  std::atomic<bool> stop_ = false;
-  std::vector<std::jthread> threads_;  // the last member: joined before the others go
-};
-
 class Tuner {
  public:
   Tuner(vulkan::Device& device, Kernels& kernels, uint32_t vectors, const TuneOptions& options)
@@ -97,7 +65,14 @@ class Tuner {
     // The neighbours of the usual choices are compiled while those are timed.
     for (Trial& trial : next_trials(searches)) trials.push_back(std::move(trial));
     for (; !trials.empty() && !late(); trials = next_trials(searches)) {
-      const Compilers compilers(kernels_, vectors_, trials);
+      std::vector<std::function<void()>> jobs;
+      for (const Trial& trial : trials) {
+        jobs.emplace_back([this, search = trial.search, choice = trial.choice] {
+          kernels_.prepare(search->products.front(), vectors_, choice);
+        });
+      }
+      Compilers compilers(std::move(jobs));
+      for (size_t i = 0; i < trials.size(); ++i) trials[i].compiled = compilers.result(i);
       for (Trial& trial : trials) {
         if (!await(trial)) break;
         time(trial);

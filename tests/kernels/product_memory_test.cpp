@@ -104,7 +104,7 @@ class ProductMemoryTest : public ::testing::Test {
 
   gguf::TemporaryFolder folder_;
   std::filesystem::path file_ = folder_.path() / "cache" / "device.products.json";
-  ProductMemoryOwner owner_{"A device", "A driver 1.2", "0123", kLimits};
+  ProductMemoryOwner owner_{{"A device", "A driver 1.2", "0123"}, kLimits};
   RememberedChoices choices_{
       {{Format::kQ4_K, 4096, 2048, 1, 0, true}, {{8, 2, 2, 1}, 12.5}},
       {{Format::kIQ1_S, 28672, 4096, 8, 64, true}, {{8, 4, 1, 2}, 99.25}},

@@ -165,17 +165,17 @@ void store_results(vec4 values, uint token, uint row) {
     const vec2 products = vec2(silu(values.x) * values.y, silu(values.z) * values.w);
     const uint to = token * out_stride + row / 2;
     if (HALF_OUT) {
-      WriteWords(result + 2 * to).v[0] = pack_halves(products * out_scale);
+      WriteWords(result + 2 * uint64_t(to)).v[0] = pack_halves(products * out_scale);
     } else if (ALIGNED && some == 4) {
-      WriteWords2(result + 4 * to).v[0] = floatBitsToUint(products);
+      WriteWords2(result + 4 * uint64_t(to)).v[0] = floatBitsToUint(products);
     } else {
-      WriteFloats(result + 4 * to).v[0] = products.x;
-      if (some == 4) WriteFloats(result + 4 * to).v[1] = products.y;
+      WriteFloats(result + 4 * uint64_t(to)).v[0] = products.x;
+      if (some == 4) WriteFloats(result + 4 * uint64_t(to)).v[1] = products.y;
     }
   } else if (EPILOGUE == kAdd) {
-    add_floats(result + 4 * (token * out_stride + row), values, some);
+    add_floats(result + 4 * uint64_t(token * out_stride + row), values, some);
   } else {
-    store_floats(result + 4 * (token * out_stride + row), values, some);
+    store_floats(result + 4 * uint64_t(token * out_stride + row), values, some);
   }
 }
 
