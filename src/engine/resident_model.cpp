@@ -10,6 +10,7 @@
 #include "engine/bandwidth.hpp"
 #include "engine/cache_folder.hpp"
 #include "engine/page_shift.hpp"
+#include "kernels/matrix_tuner.hpp"
 #include "kernels/state.hpp"
 #include "kernels/tuner.hpp"
 #include "model/plan_shape.hpp"
@@ -61,6 +62,8 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   }
   context_ = options.context > 0 ? options.context : spec_.context;
   const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  if (options.arithmetic == Arithmetic::kF16) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kAlways);
+  if (options.arithmetic == Arithmetic::kF32) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kNever);
   read_tokens_ = plan::read_tokens(software, context_, options.prefill_rows);
 
   const auto shared = [&](uint64_t bytes, const char* what) {
@@ -82,8 +85,6 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   }
 
   const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
-  if (options.arithmetic == Arithmetic::kF16) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kAlways);
-  if (options.arithmetic == Arithmetic::kF32) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kNever);
   const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
                     (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
   const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
@@ -151,9 +152,23 @@ void ResidentModel::tune_once(uint32_t sequences) {
   tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain});
 }
 
+void ResidentModel::tune_prompts(uint32_t tokens) {
+  const bool wanted = tuning_ != Tuning::kOff && kernels_.uses_matrix_units();
+  if (!wanted || tokens <= kernels::kMaxVectorColumns || !tuned_prompts_.insert(tokens).second) return;
+  std::vector<kernels::Product> products;
+  for (const model::Operation& operation : program_->reading(tokens).body) {
+    if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(),
+                         {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain});
+  prompt_tuning_ -= std::chrono::steady_clock::now() - start;
+}
+
 void ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position) {
   const auto count = static_cast<uint32_t>(tokens.size());
   wait_all();  // the batch may still be read
+  tune_prompts(std::bit_ceil(count));
   kernels::BatchHead& head = read_head();
   head.tokens = count;
   head.outputs = 0;

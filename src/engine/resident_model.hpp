@@ -1,6 +1,7 @@
 // A model on a device: all that is lost with the device.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -98,6 +99,8 @@ class ResidentModel {
  private:
   kernels::BatchHead& decode_head() { return *reinterpret_cast<kernels::BatchHead*>(decode_batch_.host()); }
   kernels::BatchHead& read_head() { return *reinterpret_cast<kernels::BatchHead*>(read_batch_.host()); }
+  /// Tunes before the first prompt of so many tokens, a power of two, unless the options say not to.
+  void tune_prompts(uint32_t tokens);
   /// Parts for the attention of a token of each of `sequences`, the longest of which has so many.
   uint32_t splits_for(uint32_t longest, uint32_t sequences) const;
 
@@ -110,7 +113,10 @@ class ResidentModel {
   KvPages pages_;
   std::optional<double> far_read_;  ///< GB/s at which weights across the bus are read, where there are any
   Tuning tuning_ = Tuning::kAuto;
-  std::set<uint32_t> tuned_;  ///< numbers of vectors
+  std::set<uint32_t> tuned_;          ///< numbers of vectors
+  std::set<uint32_t> tuned_prompts_;  ///< numbers of tokens
+  std::chrono::duration<double> prompt_tuning_{
+      2};  ///< that prompts may still be tuned for, of all sizes together
   uint32_t context_ = 0;
   uint32_t attention_groups_ =
       0;  ///< workgroups of a step's attention, for a sequence and a part of its keys

@@ -187,7 +187,7 @@ class StepBuilder {
   std::vector<Operation>* to_ = nullptr;
 };
 
-/// `half`: what products take is f16, in the same buffers. Attention's output is rounded as it is loaded.
+/// `half`: what products take is f16, in the same buffers.
 void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Activations& act, uint32_t index,
                        bool half, std::vector<Operation>& to) {
   const LayerSpec& layer = spec.layers[index];
@@ -210,9 +210,11 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
     first += part.rows;
   }
   to.emplace_back(rope(spec, w, shape, act));
-  to.emplace_back(kernels::Attention{shape, act.qkv, act.attended, act.parts, act.page_tables, kAllKv});
+  kernels::Attention attention{shape, act.qkv, act.attended, act.parts, act.page_tables, kAllKv};
+  attention.half_out = half;
+  to.emplace_back(attention);
   to.emplace_back(kernels::Product{&w.attention_output, act.attended, act.x, spec.width, 0,
-                                   w.attention_output_bias, Epilogue::kAdd, Count::kTokens});
+                                   w.attention_output_bias, Epilogue::kAdd, Count::kTokens, input});
 
   normalise(w.ffn_norm);
   if (w.gate_up.parts.size() == 1) {
