@@ -19,7 +19,7 @@ constexpr uint32_t kMostPieces = 16;
 /// Workgroups that fill a large device: two on each of 132 multiprocessors.
 constexpr uint32_t kFilling = 256;
 
-/// Tokens below which a tile decodes each weight for too few of them, where there are as many.
+/// Tokens of a tile, where there are as many: for fewer than these each weight is decoded too often.
 constexpr uint32_t kLeastTokens = 64;
 
 struct Size {
@@ -117,10 +117,11 @@ MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
   if (units.software) return tiles_of(kSoftwareSize, 32, 2, shape);
   MatrixTiles usual;
   for (const Size& size : kUsualSizes) {
-    // A tile that the tokens do not fill multiplies what nobody wants; where they do, the smallest of them
-    // stays.
+    // A tile that the tokens do not fill multiplies what nobody wants; one of few tokens decodes each weight
+    // for too few of them.
     const bool too_tall = size.tokens > std::max(key.tokens, kUsualSizes.back().tokens);
-    if (too_tall || (size.tokens < kLeastTokens && key.tokens >= kLeastTokens && usual.tokens > 0)) continue;
+    const bool too_flat = size.tokens < std::min(key.tokens, kLeastTokens) && usual.tokens > 0;
+    if (too_tall || too_flat) continue;
     MatrixTiles tiles = tiles_of(size, 32, 2, shape);
     if (!possible(tiles, key.format, units)) tiles.buffers = 1;
     if (!possible(tiles, key.format, units)) continue;
@@ -142,7 +143,7 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
   for (const Size& size : kSizes) {
     // Twice as many tokens as there are is as far as a tile may reach.
     if (size.tokens > std::max(2 * key.tokens, kUsualSizes.back().tokens)) continue;
-    for (const auto [step, buffers] : {std::pair(32U, 2U), std::pair(64U, 1U), std::pair(32U, 1U)}) {
+    for (const auto& [step, buffers] : {std::pair(32U, 2U), std::pair(64U, 1U), std::pair(32U, 1U)}) {
       const MatrixTiles tiles = tiles_of(size, step, buffers, units.shapes.front());
       if (!possible(tiles, key.format, units) || std::ranges::find(all, tiles) != all.end()) continue;
       all.push_back(tiles);

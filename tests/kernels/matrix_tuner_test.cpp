@@ -107,7 +107,7 @@ TEST_F(MatrixMemoryTest, DamageCountsAsEmpty) {
   write_matrix_memory(file(), owner_, matrices_);
   std::ifstream stream(file(), std::ios::binary);
   const std::string whole{std::istreambuf_iterator<char>(stream), {}};
-  for (size_t length = 0; length < whole.size() - 2; length += 7) {
+  for (size_t length = 0; length < whole.size() - 2; length += 31) {
     std::ofstream(file(), std::ios::binary) << whole.substr(0, length);
     EXPECT_TRUE(read_matrix_memory(file(), owner_, kHopper).empty()) << length;
   }
