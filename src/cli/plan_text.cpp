@@ -223,9 +223,16 @@ std::string what_would(const PlanAnswer& answer) {
 }
 
 std::string notes(const PlanAnswer& answer) {
-  if (answer.not_computed_yet.empty()) return {};
-  return fmt::format("This version cannot run it yet: it lacks {}.\n",
-                     escape(fmt::format("{}", fmt::join(answer.not_computed_yet, ", "))));
+  std::string out;
+  if (!answer.not_computed_yet.empty()) {
+    out += fmt::format("This version cannot run it yet: it lacks {}.\n",
+                       escape(fmt::format("{}", fmt::join(answer.not_computed_yet, ", "))));
+  }
+  if (answer.options.use.context > answer.shape.context) {
+    out += fmt::format("Its positions reach {} tokens: beyond that it needs --rope-scaling yarn.\n",
+                       answer.shape.context);
+  }
+  return out;
 }
 
 }  // namespace
