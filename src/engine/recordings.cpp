@@ -28,7 +28,6 @@ Profiler& Recordings::start_profile() {
 const vulkan::Recording& Recordings::read(uint64_t batch, uint32_t tokens, uint32_t splits) {
   // A single token is read as decode steps read theirs.
   const bool one = tokens == 1 && program_.int8();
-  if (!one) splits = 1;
   return recorded({Kind::kRead, batch, tokens, splits}, {nullptr, batch, tokens, one, splits},
                   {one ? &program_.step().body : &program_.reading(tokens).body});
 }

@@ -19,8 +19,7 @@ class Recordings {
   Recordings(vulkan::Device& device, kernels::Kernels& kernels, const model::Program& program)
       : device_(device), kernels_(kernels), program_(program) {}
 
-  /// Reads up to `tokens` tokens of one sequence into KV memory; attention of a single token in `splits`
-  /// parts.
+  /// Reads up to `tokens` tokens of one sequence into KV memory; attention in `splits` parts.
   const vulkan::Recording& read(uint64_t batch, uint32_t tokens, uint32_t splits);
   /// Logits of up to `outputs` outputs of what was just read; with `sample`, also draws their next tokens.
   const vulkan::Recording& outputs(uint64_t batch, uint32_t outputs, bool sample);

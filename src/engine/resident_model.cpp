@@ -91,9 +91,8 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
                                     decode_batch_.address(), int8, kernels_.uses_matrix_units()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   const model::LayerSpec& layer = spec_.layers[0];
-  const kernels::AttentionShape attention{
-      .heads = layer.heads, .kv_heads = layer.kv_heads, .head = layer.head};
-  attention_groups_ = int8 ? kernels_.decode_attention_groups(attention) : layer.kv_heads;
+  attention_ = {.heads = layer.heads, .kv_heads = layer.kv_heads, .head = layer.head};
+  attention_groups_ = int8 ? kernels_.decode_attention_groups(attention_) : layer.kv_heads;
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
   tune_once(1);
 }
@@ -176,9 +175,12 @@ void ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, ui
   for (uint32_t i = 0; i < count; ++i) {
     head.entries()[i] = {static_cast<uint32_t>(tokens[i]), position + i, slot, 0};
   }
-  const uint32_t splits = splits_for(position + count, 1);
-  const VkCommandBuffer buffer =
-      recordings_->read(read_batch_.address(), std::bit_ceil(count), splits).handle();
+  const uint32_t recorded = std::bit_ceil(count);
+  const uint32_t end = position + count;
+  const uint32_t splits = recorded == 1 && program_->int8()
+                              ? splits_for(end, 1)
+                              : kernels_.prompt_splits(attention_, recorded, end);
+  const VkCommandBuffer buffer = recordings_->read(read_batch_.address(), recorded, splits).handle();
   device_.submit({&buffer, 1});
 }
 

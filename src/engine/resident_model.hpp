@@ -118,6 +118,7 @@ class ResidentModel {
   std::chrono::duration<double> prompt_tuning_{
       2};  ///< that prompts may still be tuned for, of all sizes together
   uint32_t context_ = 0;
+  kernels::AttentionShape attention_{};  ///< of the first layer
   uint32_t attention_groups_ =
       0;  ///< workgroups of a step's attention, for a sequence and a part of its keys
   uint32_t read_tokens_ = 0;

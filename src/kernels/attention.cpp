@@ -107,33 +107,7 @@ void Kernels::record(const Target& target, const Rope& op) {
 
 void Kernels::record(const Target& target, const Attention& op) {
   check_formats(op.shape);
-  struct {
-    uint64_t qkv, result, parts, batch, tables;
-    uint32_t heads, kv_heads, layer_offset, v_offset, window;
-  } c{op.qkv.address, op.out.address,    op.parts.address,      target.batch,      op.page_tables,
-      op.shape.heads, op.shape.kv_heads, op.shape.layer_offset, op.shape.v_offset, op.shape.window};
-  if (!target.one_token_each) {
-    record_prompt(target, op);
-    merge_parts(target, op);
-    return;
-  }
-  if (op.half_out) throw Error(ErrorKind::kInternal, "attention of steps is stored in f32");
-  // Heads that share keys, and then neighbouring tokens, are served together, as many as the registers hold.
-  // The kernel is unrolled over queries and dimensions, and a software device compiles long kernels for
-  // minutes.
-  const uint32_t most = software_ ? std::clamp(384 / op.shape.head, 1U, 8U) : 8;
-  const uint32_t sharing = op.shape.heads / op.shape.kv_heads;
-  uint32_t heads_each = std::min({sharing, 4U, most});
-  while (sharing % heads_each != 0) --heads_each;
-  const uint32_t tokens_each = target.one_token_each ? 1 : std::max(1U, most / heads_each);
-  const auto& pipe = pipeline(
-      shader("attention"), {subgroup_, subgroup_, op.shape.head, heads_each, heads_each * tokens_each,
-                            target.splits, constant_of(op.shape.k_format), constant_of(op.shape.v_format)});
-  const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
-  const Range& written = target.splits > 1 ? op.parts : op.out;
-  target.recording->dispatch(
-      pipe, bytes_of(c), {op.shape.heads / heads_each, divide_up(target.columns, tokens_each), target.splits},
-      reads, {&written, 1});
+  record_parts(target, op);
   merge_parts(target, op);
 }
 

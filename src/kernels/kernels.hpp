@@ -176,7 +176,7 @@ struct Attention {
   Range parts;  ///< scratch for split attention: (tokens, heads, kMaxSplits, head + 2)
   uint64_t page_tables;
   Range kv;
-  bool half_out = false;  ///< out in f16; not with one token of each sequence
+  bool half_out = false;  ///< `out` is f16
 };
 
 /// Rotation, KV memory and attention of one token a sequence in one dispatch: what Rope and Attention do one
@@ -296,6 +296,9 @@ class Kernels {
   /// usual.
   PromptAttention prompt_attention(uint32_t head) const;
   void set_prompt_attention(std::optional<PromptAttention> sizes) { prompt_attention_ = sizes; }
+  /// Parts that attention of `tokens` of one sequence is best split into, for contexts up to `context`, as
+  /// far as `parts` of a program has room.
+  uint32_t prompt_splits(const AttentionShape& shape, uint32_t tokens, uint32_t context) const;
   const AttentionUnits& attention_units() const { return attention_units_; }
 
   uint32_t subgroup() const { return subgroup_; }
@@ -316,7 +319,7 @@ class Kernels {
   void record_int8(const Target& target, const Product& op);
   void record_matrix(const Target& target, const Product& op);
   const vulkan::Pipeline& matrix_pipeline(const Product& op, const MatrixTiles& tiles);
-  void record_prompt(const Target& target, const Attention& op);
+  void record_parts(const Target& target, const Attention& op);
   void merge_parts(const Target& target, const Attention& op);
   const vulkan::Pipeline& int8_pipeline(const Product& op, const ProductKey& key,
                                         const ProductChoice& chosen);

@@ -9,6 +9,7 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/shaders.hpp"
+#include "plan/limits.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -143,20 +144,48 @@ PromptAttention usual_prompt_attention(uint32_t head, const AttentionUnits& unit
   return lanes;
 }
 
+LaneAttention step_attention(uint32_t head, uint32_t sharing, const AttentionUnits& units) {
+  LaneAttention lanes;
+  lanes.column_lanes = std::min(units.matrix.subgroup, units.matrix.software ? 8U : 16U);
+  lanes.rows_each =
+      std::min(divide_up(sharing, units.matrix.subgroup / lanes.column_lanes), head > 128 ? 4U : 8U);
+  lanes.keys_each = std::min(kPageTokens / lanes.column_lanes, 8U);
+  return lanes;
+}
+
 PromptAttention Kernels::prompt_attention(uint32_t head) const {
   return prompt_attention_ ? *prompt_attention_
                            : usual_prompt_attention(head, attention_units_, uses_matrix_units());
 }
 
-void Kernels::record_prompt(const Target& target, const Attention& op) {
+uint32_t Kernels::prompt_splits(const AttentionShape& shape, uint32_t tokens, uint32_t context) const {
+  if (software_) return 1;
+  // As splits_for(): the parts fill the device, but each has enough keys to be worth its merging.
+  constexpr uint32_t kLeast = 512;
+  constexpr uint32_t kWorkgroups = 528;
+  const uint32_t rows = tokens * (shape.heads / shape.kv_heads);
+  const uint32_t groups = shape.kv_heads * divide_up(rows, rows_of(prompt_attention(shape.head), subgroup_));
+  uint32_t splits = 1;
+  while (2 * splits * groups <= kWorkgroups && 2 * splits * kLeast <= context &&
+         2 * splits * tokens <= kMaxSplits * plan::kMaxSequences) {
+    splits *= 2;
+  }
+  return std::min(splits, kMaxSplits);
+}
+
+void Kernels::record_parts(const Target& target, const Attention& op) {
   const AttentionShape& shape = op.shape;
   struct {
     uint64_t qkv, result, parts, batch, tables;
     uint32_t kv_heads, layer_offset, v_offset, window;
   } c{op.qkv.address, op.out.address,     op.parts.address, target.batch, op.page_tables,
       shape.kv_heads, shape.layer_offset, shape.v_offset,   shape.window};
-  const PromptAttention sizes = prompt_attention(shape.head);
   const uint32_t sharing = shape.heads / shape.kv_heads;
+  const PromptAttention sizes = target.one_token_each ? step_attention(shape.head, sharing, attention_units_)
+                                                      : prompt_attention(shape.head);
+  const uint32_t rows = rows_of(sizes, subgroup_);
+  const uint32_t blocks = target.one_token_each ? target.columns * divide_up(sharing, rows)
+                                                : divide_up(target.columns * sharing, rows);
   std::vector<uint32_t> constants{subgroup_,
                                   subgroup_,
                                   shape.head,
@@ -166,9 +195,9 @@ void Kernels::record_prompt(const Target& target, const Attention& op) {
                                   static_cast<uint32_t>(shape.k_format),
                                   static_cast<uint32_t>(shape.v_format),
                                   software_ ? 1U : 0U};
-  const char* name = "prompt_attention";
+  const char* name = "attention";
   if (const auto* units = std::get_if<MatrixAttention>(&sizes)) {
-    name = "prompt_attention_units";
+    name = "attention_units";
     constants[0] *= units->subgroups;
     constants.insert(constants.end(),
                      {units->shape.m, units->shape.n, units->shape.k, units->subgroups, units->row_tiles,
@@ -176,12 +205,11 @@ void Kernels::record_prompt(const Target& target, const Attention& op) {
   } else {
     const auto& lanes = std::get<LaneAttention>(sizes);
     constants[0] *= lanes.subgroups;
-    constants.insert(constants.end(),
-                     {lanes.subgroups, lanes.column_lanes, lanes.rows_each, lanes.keys_each});
+    constants.insert(constants.end(), {lanes.subgroups, lanes.column_lanes, lanes.rows_each, lanes.keys_each,
+                                       target.one_token_each ? 1U : 0U});
   }
   const Range reads[] = {op.qkv, op.kv, batch_range(target.batch)};
   const Range& written = target.splits > 1 ? op.parts : op.out;
-  const uint32_t blocks = divide_up(target.columns * sharing, rows_of(sizes, subgroup_));
   target.recording->dispatch(pipeline(shader(name), std::move(constants)), bytes_of(c),
                              {shape.kv_heads, blocks, target.splits}, reads, {&written, 1});
 }

@@ -1,4 +1,4 @@
-// How attention over prompts is cut up: what can be chosen, and the usual choice.
+// How attention as an operation of its own is cut up: what can be chosen, and the usual choice.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace caldera::kernels {
 
-/// The constants of glsl/prompt_attention_units.comp, which runs on matrix units.
+/// The constants of glsl/attention_units.comp, which runs on matrix units.
 struct MatrixAttention {
   UnitShape shape{16, 16, 16};
   uint32_t subgroups = 4;
@@ -20,7 +20,7 @@ struct MatrixAttention {
   bool turn_values = false;  ///< so that neighbouring keys lie together
 };
 
-/// The constants of glsl/prompt_attention.comp, which needs no matrix units.
+/// The constants of glsl/attention.comp, which needs no matrix units.
 struct LaneAttention {
   uint32_t subgroups = 1;
   uint32_t column_lanes = 8;  ///< a power of two that divides the subgroup
@@ -30,7 +30,7 @@ struct LaneAttention {
 
 using PromptAttention = std::variant<MatrixAttention, LaneAttention>;
 
-/// What a device has for attention over prompts.
+/// What a device has for attention.
 struct AttentionUnits {
   MatrixUnits matrix;         ///< `shapes`: those whose sums can become f16
   bool loads_turned = false;  ///< matrices whose rows lie the other way load as fast
@@ -49,5 +49,7 @@ bool possible(const MatrixAttention& sizes, uint32_t head, const AttentionUnits&
 std::vector<MatrixAttention> attention_candidates(uint32_t head, const AttentionUnits& units);
 /// What to take where nothing better is known; on matrix units only with `use_units`.
 PromptAttention usual_prompt_attention(uint32_t head, const AttentionUnits& units, bool use_units);
+/// The same of one token of each sequence; `sharing` query heads share a KV head.
+LaneAttention step_attention(uint32_t head, uint32_t sharing, const AttentionUnits& units);
 
 }  // namespace caldera::kernels

@@ -96,7 +96,6 @@ TEST_F(MatrixAttentionTest, SharpAndFlatScores) {
 }
 
 TEST_F(MatrixAttentionTest, Sharing) {
-  check_prefill(with({.heads = 3, .kv_heads = 3, .head = 16}), 55, 20, 24);
   check_prefill(with({.heads = 14, .kv_heads = 2, .head = 16}), 55, 20, 24);
 }
 
@@ -114,7 +113,7 @@ TEST_F(MatrixAttentionTest, EveryFormat) {
 }
 
 TEST_F(MatrixAttentionTest, EveryHeadSize) {
-  for (const uint32_t head : {80U, 128U}) {
+  for (const uint32_t head : {80U}) {
     const std::vector<MatrixAttention> candidates = attention_candidates(head, units_);
     ASSERT_FALSE(candidates.empty()) << "heads of " << head;
     AttentionCase c{.heads = 4, .kv_heads = 2, .head = head};
@@ -124,8 +123,7 @@ TEST_F(MatrixAttentionTest, EveryHeadSize) {
 }
 
 TEST_F(MatrixAttentionTest, OtherSizes) {
-  check_prefill(with({.head = 32}, 3, 2, 16, true, false), 60, 20, 20);
-  check_prefill(with({.head = 16}, 1, 2, 64), 60, 20, 20);
+  check_prefill(with({.head = 16}, 3, 2, 16, true, false), 60, 20, 20);
 }
 
 }  // namespace

@@ -1,153 +1,171 @@
 #version 460
-// Attention of queries over the KV pages of their sequence, causal, with an online softmax
-// (https://arxiv.org/abs/1805.02867), so that no row of scores is ever stored.
-// One subgroup serves QUERIES queries that share a KV head: HEADS heads of each of QUERIES / HEADS neighbouring
-// tokens of one sequence. Scores: a lane owns a key. Values: a lane owns dimensions.
-// With SPLITS > 1 the keys are shared out, and parts are merged by attention_merge.
-// qkv (tokens, (heads + 2 kv_heads) * HEAD) f32, queries scaled and rotated; out (tokens, heads * HEAD) f32;
-// parts (tokens, heads, SPLITS, HEAD + 2) f32: sums, then maximum and weight.
-// Groups: (heads / HEADS, ceil(tokens / (QUERIES / HEADS)), SPLITS).
+// Attention of a batch's queries over the KV pages of their sequences without matrix units, causal, with an online
+// softmax (https://arxiv.org/abs/2307.08691), in f32. See attention_rows.glsl for what lies where. The batch is tokens of
+// one sequence, or with ONE_TOKEN of several, one each.
+//
+// Subgroups work by themselves. A subgroup's lanes are COLUMN_LANES for each ROWS_EACH rows. For scores a lane has
+// KEYS_EACH neighbouring keys of a tile, for values pieces of eight dimensions; weights go from one to the other through
+// shared memory. So every key and value is loaded once for all rows of a lane, and what rows and keys multiply with is
+// in registers. Little is unrolled: neither dimensions nor keys of a tile beyond a lane's own.
 #include "common.glsl"
-#include "pages.glsl"
-layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const uint SUBGROUP = 8;
-layout(constant_id = 2) const uint HEAD = 64;
-layout(constant_id = 3) const uint HEADS = 3;    // heads of one token in a group; divides heads / kv_heads
-layout(constant_id = 4) const uint QUERIES = 3;  // HEADS times the tokens in a group
-layout(constant_id = 5) const uint SPLITS = 1;
-layout(constant_id = 6) const uint K_FORMAT = 0;  // see kv_rows.glsl
-layout(constant_id = 7) const uint V_FORMAT = 0;
-#include "kv_rows.glsl"
+#include "attention_rows.glsl"
+layout(constant_id = 9) const uint SUBGROUPS = 1;
+layout(constant_id = 10) const uint COLUMN_LANES = 8;  // a power of two that divides the subgroup
+layout(constant_id = 11) const uint ROWS_EACH = 8;
+layout(constant_id = 12) const uint KEYS_EACH = 8;    // even; COLUMN_LANES times as many divide a page
+layout(constant_id = 13) const bool ONE_TOKEN = false;
 
-layout(push_constant) uniform Constants {
-  Floats qkv;
-  WriteFloats result;
-  WriteFloats parts;
-  Batch batch;
-  PageTables tables;
-  uint heads;
-  uint kv_heads;
-  uint layer_offset;
-  uint v_offset;
-  uint window;  // a query sees this many keys, itself included; 0: all
-};
-
-const uint TOKENS = QUERIES / HEADS;
-const uint SLICE = (HEAD + SUBGROUP - 1) / SUBGROUP;            // of a query: dimension i * SUBGROUP + lane
-const uint WORDS = (HEAD / 2 + SUBGROUP - 1) / SUBGROUP;        // of a value row: pairs of dimensions
+const uint SUBGROUP_ROWS = SUBGROUP / COLUMN_LANES * ROWS_EACH;
+const uint BLOCKS_OF_TOKEN = (SHARING + SUBGROUP_ROWS - 1) / SUBGROUP_ROWS;
+const uint KEYS = COLUMN_LANES * KEYS_EACH;
+const uint PIECES_EACH = (PIECES + COLUMN_LANES - 1) / COLUMN_LANES;
+const uint PAIRS = KEYS / 2;
+const uint STRIDE = PAIRS + 1;
 const float kNever = -1e30;
 
+// Of two neighbouring keys, as one number: a software device pays by the load. (SUBGROUPS, rows, STRIDE)
+shared uint64_t weights[SUBGROUPS * SUBGROUP_ROWS * STRIDE];
+
+uint column_lane() { return gl_SubgroupInvocationID % COLUMN_LANES; }
+/// The first of this lane's rows, of those of its subgroup.
+uint lane_rows() { return gl_SubgroupInvocationID / COLUMN_LANES * ROWS_EACH; }
+uint weights_of(uint r) { return (gl_SubgroupID * SUBGROUP_ROWS + lane_rows() + r) * STRIDE; }
+
+/// Number `s` of the pieces of this lane. Lanes beyond the row repeat its last piece, for nothing.
+uint own_piece(uint s) { return min(s * COLUMN_LANES + column_lane(), PIECES - 1); }
+
+float greatest_of_columns(float value) {
+  if (COLUMN_LANES == SUBGROUP) return subgroupMax(value);
+  [[unroll]] for (uint bit = 1; bit < COLUMN_LANES; bit *= 2) value = max(value, subgroupShuffleXor(value, bit));
+  return value;
+}
+float sum_of_columns(float value) {
+  if (COLUMN_LANES == SUBGROUP) return subgroupAdd(value);
+  [[unroll]] for (uint bit = 1; bit < COLUMN_LANES; bit *= 2) value += subgroupShuffleXor(value, bit);
+  return value;
+}
+
+float add_product(float to, vec4 a, vec4 b) {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, to))));
+}
+
 void main() {
-  const uint lane = gl_SubgroupInvocationID;
-  const uint first_head = gl_WorkGroupID.x * HEADS;
-  const uint kv_head = first_head / (heads / kv_heads);
-  const uint first_token = gl_WorkGroupID.y * TOKENS;
-  const uint tokens = batch.tokens;
-  if (first_token >= tokens) return;
-  const uint slot = batch.entries[first_token].slot;
+  const uint block = block_number() * SUBGROUPS + gl_SubgroupID;
+  const uint token = block / BLOCKS_OF_TOKEN;
+  const uint first_row =
+      ONE_TOKEN ? token * SHARING + block % BLOCKS_OF_TOKEN * SUBGROUP_ROWS : block * SUBGROUP_ROWS;
+  if (first_row >= rows_in_batch()) return;
+  const uint last_row = min(first_row + SUBGROUP_ROWS, ONE_TOKEN ? (token + 1) * SHARING : rows_in_batch()) - 1;
+  const uint first = position_of(first_row);
+  const uint last = position_of(last_row);
+  PageTable pages = PageTable(tables.slot[batch.entries[first_row / SHARING].slot]);
+  const uint to_values = values_from_keys(v_offset, kv_head(), K_FORMAT, V_FORMAT);
 
-  float query[QUERIES][SLICE];
-  uint position[TOKENS];
-  uint last = 0;
-  uint earliest = 0xFFFFFFFFu;
-  [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-    const uint token = min(first_token + t, tokens - 1);
-    position[t] = batch.entries[token].position;
-    last = max(last, position[t]);
-    earliest = min(earliest, window == 0 || position[t] < window ? 0 : position[t] - window + 1);
-    [[unroll]] for (uint h = 0; h < HEADS; ++h) {
-      const uint base = (token * (heads + 2 * kv_heads) + first_head + h) * HEAD;
-      [[unroll]] for (uint i = 0; i < SLICE; ++i) {
-        const uint d = i * SUBGROUP + lane;
-        query[t * HEADS + h][i] = d < HEAD ? qkv.v[base + d] : 0;
-      }
+  uint64_t query[ROWS_EACH];
+  uint position[ROWS_EACH];
+  float maximum[ROWS_EACH];
+  float total[ROWS_EACH];  // of this lane's keys
+  vec4 sum[ROWS_EACH][PIECES_EACH][2];
+  [[unroll]] for (uint r = 0; r < ROWS_EACH; ++r) {
+    const uint row = min(first_row + lane_rows() + r, last_row);
+    query[r] = query_address(row);
+    position[r] = position_of(row);
+    maximum[r] = kNever;
+    total[r] = 0;
+    [[unroll]] for (uint s = 0; s < PIECES_EACH; ++s) sum[r][s] = vec4[2](vec4(0), vec4(0));
+  }
+
+  const uvec2 part = tiles_of_part(first, last, KEYS);
+  for (uint tile = part.x; tile < part.y; ++tile) {
+    const uint first_key = tile * KEYS;
+    const uint64_t rows = tile_rows(pages, first_key);
+    const uint own_key = first_key + column_lane() * KEYS_EACH;
+
+    // Keys past the last are read (their page exists) and masked below.
+    float score[ROWS_EACH][KEYS_EACH];
+    [[unroll]] for (uint r = 0; r < ROWS_EACH; ++r) {
+      [[unroll]] for (uint j = 0; j < KEYS_EACH; ++j) score[r][j] = 0;
     }
-  }
-
-  float maximum[QUERIES];
-  float weight[QUERIES];
-  vec2 sums[QUERIES][WORDS];
-  [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-    maximum[q] = kNever;
-    weight[q] = 0;
-    [[unroll]] for (uint i = 0; i < WORDS; ++i) sums[q][i] = vec2(0);
-  }
-
-  // The keys of this split: whole tiles of SUBGROUP keys, which never straddle a page.
-  const uint first_tile = earliest / SUBGROUP;
-  const uint tiles = last / SUBGROUP + 1 - first_tile;
-  const uint share = (tiles + SPLITS - 1) / SPLITS;
-  const uint begin = first_tile + gl_WorkGroupID.z * share;
-  const uint end = min(begin + share, first_tile + tiles);
-  PageTable table = PageTable(tables.slot[slot]);
-  for (uint tile = begin; tile < end; ++tile) {
-    const uint first_key = tile * SUBGROUP;
-    const uint key = first_key + lane;
-    const uint64_t rows = rows_of_keys(table.page[first_key / kPageTokens], layer_offset, kv_head, K_FORMAT);
-    const uint row = key % kPageTokens;
-    float score[QUERIES];
-    [[unroll]] for (uint q = 0; q < QUERIES; ++q) score[q] = 0;
-    if (first_key <= last) {
-      [[unroll]] for (uint piece = 0; piece < HEAD / 8; ++piece) {
-        // Keys past the last are read (their page exists) and masked below.
-        vec4 fours[2];
-        dequantize_kv(K_FORMAT, load_kv(K_FORMAT, kv_place(K_FORMAT, rows, row, piece), 0), kv_scale_index(row, piece),
-                      fours[0], fours[1]);
-        [[unroll]] for (uint part = 0; part < 2; ++part) {
-          [[unroll]] for (uint e = 0; e < 4; ++e) {
-            const uint d = 4 * kv_four(K_FORMAT, piece, part) + e;
-            [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-              score[q] = fma(subgroupBroadcast(query[q][d / SUBGROUP], d % SUBGROUP), fours[part][e], score[q]);
-            }
-          }
+    [[dont_unroll]] for (uint piece = 0; piece < PIECES; ++piece) {
+      const KvPlace from = kv_place(K_FORMAT, rows, own_key % kPageTokens, piece);
+      vec4 low[KEYS_EACH];
+      vec4 high[KEYS_EACH];
+      [[unroll]] for (uint j = 0; j < KEYS_EACH; ++j) {
+        dequantize_kv(K_FORMAT, load_kv(K_FORMAT, from, j), kv_scale_index(own_key % kPageTokens + j, piece), low[j],
+                      high[j]);
+      }
+      [[unroll]] for (uint r = 0; r < ROWS_EACH; ++r) {
+        const vec4 query_low = load_floats4(query[r], kv_four(K_FORMAT, piece, 0));
+        const vec4 query_high = load_floats4(query[r], kv_four(K_FORMAT, piece, 1));
+        [[unroll]] for (uint j = 0; j < KEYS_EACH; ++j) {
+          score[r][j] = add_product(add_product(score[r][j], query_low, low[j]), query_high, high[j]);
         }
       }
     }
-    [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-      const uint p = position[q / HEADS];
-      const bool seen = key <= p && (window == 0 || key + window > p);
-      const float masked = seen ? score[q] : kNever;
-      const float larger = max(maximum[q], subgroupMax(masked));
-      const float shrink = exp(maximum[q] - larger);
-      score[q] = seen ? exp(masked - larger) : 0;
-      weight[q] = weight[q] * shrink + subgroupAdd(score[q]);
-      maximum[q] = larger;
-      [[unroll]] for (uint i = 0; i < WORDS; ++i) sums[q][i] *= shrink;
+
+    [[unroll]] for (uint r = 0; r < ROWS_EACH; ++r) {
+      float greatest = kNever;
+      [[unroll]] for (uint j = 0; j < KEYS_EACH; ++j) {
+        if (!sees(position[r], own_key + j)) score[r][j] = kNever;
+        greatest = max(greatest, score[r][j]);
+      }
+      const float larger = max(maximum[r], greatest_of_columns(greatest));
+      const float shrink = exp(maximum[r] - larger);
+      maximum[r] = larger;
+      total[r] *= shrink;
+      [[unroll]] for (uint j = 0; j < KEYS_EACH; ++j) {
+        score[r][j] = sees(position[r], own_key + j) ? exp(score[r][j] - larger) : 0;
+        total[r] += score[r][j];
+      }
+      [[unroll]] for (uint j = 0; j < KEYS_EACH; j += 2) {
+        weights[weights_of(r) + (column_lane() * KEYS_EACH + j) / 2] =
+            packUint2x32(floatBitsToUint(vec2(score[r][j], score[r][j + 1])));
+      }
+      [[unroll]] for (uint s = 0; s < PIECES_EACH; ++s) {
+        sum[r][s][0] *= shrink;
+        sum[r][s][1] *= shrink;
+      }
     }
-    const uint64_t values = rows + values_from_keys(v_offset, kv_head, K_FORMAT, V_FORMAT);
-    [[unroll]] for (uint j = 0; j < SUBGROUP; ++j) {
-      [[unroll]] for (uint i = 0; i < WORDS; ++i) {
-        const uint word = i * SUBGROUP + lane;
+    meet_subgroup();
+
+    const uint written = min(last + 1 - first_key, KEYS);
+    [[dont_unroll]] for (uint pair = 0; 2 * pair < written; ++pair) {
+      const uint row = first_key % kPageTokens + 2 * pair;
+      vec4 low[2][PIECES_EACH];
+      vec4 high[2][PIECES_EACH];
+      [[unroll]] for (uint s = 0; s < PIECES_EACH; ++s) {
+        const KvPlace from = kv_place(V_FORMAT, rows + to_values, row, own_piece(s));
+        [[unroll]] for (uint u = 0; u < 2; ++u) {
+          dequantize_kv(V_FORMAT, load_kv(V_FORMAT, from, u), kv_scale_index(row + u, own_piece(s)), low[u][s],
+                        high[u][s]);
+        }
         // Rows not written yet may hold anything, NaN too: they must not meet a weight of zero.
-        const bool written = first_key + j <= last && word < HEAD / 2;
-        const vec2 pair = written ? load_kv_pair(V_FORMAT, values, first_key % kPageTokens + j, word) : vec2(0);
-        [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-          sums[q][i] += subgroupBroadcast(score[q], j) * pair;
+        if (2 * pair + 1 == written) {
+          low[1][s] = vec4(0);
+          high[1][s] = vec4(0);
+        }
+      }
+      [[unroll]] for (uint r = 0; r < ROWS_EACH; ++r) {
+        const vec2 weight = uintBitsToFloat(unpackUint2x32(weights[weights_of(r) + pair]));
+        [[unroll]] for (uint s = 0; s < PIECES_EACH; ++s) {
+          sum[r][s][0] = fma(vec4(weight.y), low[1][s], fma(vec4(weight.x), low[0][s], sum[r][s][0]));
+          sum[r][s][1] = fma(vec4(weight.y), high[1][s], fma(vec4(weight.x), high[0][s], sum[r][s][1]));
         }
       }
     }
+    meet_subgroup();
   }
 
-  [[unroll]] for (uint q = 0; q < QUERIES; ++q) {
-    const uint token = first_token + q / HEADS;
-    const uint head = first_head + q % HEADS;
-    if (token >= tokens) continue;
-    const uint base = SPLITS > 1 ? ((token * heads + head) * SPLITS + gl_WorkGroupID.z) * (HEAD + 2)
-                                 : (token * heads + head) * HEAD;
-    [[unroll]] for (uint i = 0; i < WORDS; ++i) {
-      const uint word = i * SUBGROUP + lane;
-      if (word >= HEAD / 2) continue;
-      if (SPLITS > 1) {
-        parts.v[base + 2 * word] = sums[q][i].x;
-        parts.v[base + 2 * word + 1] = sums[q][i].y;
-      } else {
-        result.v[base + 2 * word] = sums[q][i].x / weight[q];
-        result.v[base + 2 * word + 1] = sums[q][i].y / weight[q];
-      }
+  [[unroll]] for (uint r = 0; r < ROWS_EACH; ++r) {
+    const uint row = first_row + lane_rows() + r;
+    const float all = sum_of_columns(total[r]);
+    if (row > last_row) continue;
+    const float factor = SPLITS > 1 ? 1 : 1 / all;
+    [[unroll]] for (uint s = 0; s < PIECES_EACH; ++s) {
+      if (PIECES % COLUMN_LANES != 0 && s * COLUMN_LANES + column_lane() >= PIECES) continue;
+      store_four(row, kv_four(V_FORMAT, own_piece(s), 0), sum[r][s][0] * factor);
+      store_four(row, kv_four(V_FORMAT, own_piece(s), 1), sum[r][s][1] * factor);
     }
-    if (SPLITS > 1 && lane == 0) {
-      parts.v[base + HEAD] = maximum[q];
-      parts.v[base + HEAD + 1] = weight[q];
-    }
+    if (SPLITS > 1 && column_lane() == 0) store_part_weight(row, maximum[r], all);
   }
 }

@@ -1,4 +1,4 @@
-// What the two kernels of attention over prompts share: constants, which queries and keys are whose, and results.
+// What the two kernels of attention as an operation of its own share: constants, which queries and keys are whose, and results.
 // Queries of a batch that share a KV head are rows: SHARING heads of the first token, then of the next, ... So keys and
 // values are read once for all of them. A workgroup takes a block of rows and, with SPLITS > 1, a part of the keys.
 // qkv (tokens, (kv_heads * SHARING + 2 kv_heads) * HEAD) f32, queries scaled and rotated; result (tokens, kv_heads *

@@ -1,6 +1,6 @@
 #version 460
 // Attention of a prompt's queries over the KV pages of their sequence on matrix units, causal, with an online softmax
-// (https://arxiv.org/abs/2307.08691), so that no score ever goes to memory. See prompt_rows.glsl for what lies where.
+// (https://arxiv.org/abs/2307.08691), so that no score ever goes to memory. See attention_rows.glsl for what lies where.
 //
 // A subgroup owns ROW_TILES * M rows; the workgroup's subgroups share tiles of KEYS keys and values, which lie in shared
 // memory as f16. While scores are computed the tile's values are on their way, and while values are summed the next
@@ -16,7 +16,7 @@
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #include "common.glsl"
-#include "prompt_rows.glsl"
+#include "attention_rows.glsl"
 layout(constant_id = 9) const uint M = 16;
 layout(constant_id = 10) const uint N = 16;
 layout(constant_id = 11) const uint K = 16;
@@ -157,10 +157,10 @@ void store_values(uint first_row, uint written) {
   }
 }
 
-/// Eight numbers of a query as f16, times log2(e); zeros for rows that are not there.
+/// Eight numbers of a query as f16, times log2(e); for rows that are not there, of the last one: a branch would keep
+/// loads from being under way together.
 uvec4 load_query_piece(uint row, uint piece) {
-  if (row >= rows_in_batch()) return uvec4(0);
-  const uint64_t from = query_address(row);
+  const uint64_t from = query_address(min(row, rows_in_batch() - 1));
   const vec4 low = clamp(load_floats4(from, 2 * piece) * kLog2e, -kLargestHalf, kLargestHalf);
   const vec4 high = clamp(load_floats4(from, 2 * piece + 1) * kLog2e, -kLargestHalf, kLargestHalf);
   return uvec4(packHalf2x16(low.xy), packHalf2x16(low.zw), packHalf2x16(high.xy), packHalf2x16(high.zw));
