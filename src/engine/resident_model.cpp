@@ -10,6 +10,7 @@
 #include "engine/bandwidth.hpp"
 #include "engine/cache_folder.hpp"
 #include "engine/page_shift.hpp"
+#include "engine/step_rehearsal.hpp"
 #include "kernels/matrix_tuner.hpp"
 #include "kernels/state.hpp"
 #include "kernels/tuner.hpp"
@@ -74,7 +75,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   };
   read_batch_ = shared(kernels::batch_bytes(read_tokens_), "a batch");
   decode_batch_ = shared(kernels::batch_bytes(kMaxSequences), "the decode batch");
-  page_tables_ = shared(options.sequences * sizeof(uint64_t), "page tables");
+  page_tables_ = shared((options.sequences + 1) * sizeof(uint64_t), "page tables");  // one for rehearsals
   slot_addresses_ = shared(options.sequences * sizeof(uint64_t), "slots");
   for (uint32_t i = 0; i < options.sequences; ++i) {
     slots_.push_back(std::make_unique<SlotMemory>(device_, pages_, spec_.vocabulary, context_));
@@ -140,7 +141,17 @@ std::vector<kernels::TunedProduct> ResidentModel::tune(uint32_t sequences,
       if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
     }
   }
-  return kernels::tune(device_, kernels_, products, sequences, tuning_file(), options);
+  kernels::TuneOptions with_step = options;
+  std::optional<StepRehearsal> step;
+  try {
+    step.emplace(device_, kernels_, *program_, pages_, page_tables_, static_cast<uint32_t>(slots_.size()),
+                 sequences);
+    with_step.step = [&](vulkan::Recording& recording, uint64_t bytes) {
+      return step->record(recording, bytes);
+    };
+  } catch (const Error&) {  // no memory for it: each product is judged alone
+  }
+  return kernels::tune(device_, kernels_, products, sequences, tuning_file(), with_step);
 }
 
 void ResidentModel::tune_once(uint32_t sequences) {

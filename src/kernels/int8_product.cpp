@@ -47,7 +47,9 @@ ProductChoice Kernels::choice(const ProductKey& key) const {
   ProductChoice usual;
   switch (key.group_rows) {
     case 0:
-      usual = shared ? ProductChoice{4, 4, 1} : ProductChoice{4, key.pairs ? 2U : 1U, key.pairs ? 2U : 4U};
+      usual = shared            ? ProductChoice{4, 4, 1}
+              : key.vectors > 1 ? ProductChoice{4, 2, 1}
+                                : ProductChoice{4, key.pairs ? 2U : 1U, key.pairs ? 2U : 4U};
       break;
     case 32:
       usual = key.vectors > 2 ? ProductChoice{16, 2, 2}
@@ -55,7 +57,7 @@ ProductChoice Kernels::choice(const ProductKey& key) const {
                               : ProductChoice{32, 1, 4};
       break;
     default:
-      usual = shared ? ProductChoice{4, 8, 1} : ProductChoice{16, 2, 2};
+      usual = shared ? ProductChoice{8, 8, 1} : ProductChoice{16, 2, 2};
       break;
   }
   if (key.vectors > 4) usual.rows = std::min(usual.rows, 4U);

@@ -12,6 +12,29 @@
 
 namespace caldera::kernels {
 
+double seconds_of(vulkan::Device& device, const Stopwatch& stopwatch,
+                  const std::function<void(vulkan::Recording& recording)>& record, int runs, double enough) {
+  using Clock = std::chrono::steady_clock;
+  // One run after the other in one submission, as in decoding: between submissions the device is idle and
+  // lowers its clocks, and what is fastest then is not what is fastest later. The first run takes a
+  // pipeline's code to the device.
+  vulkan::Recording recording(device);
+  record(recording);
+  stopwatch.start(recording.handle());
+  for (int run = 0; run < runs; ++run) record(recording);
+  stopwatch.stop(recording.handle());
+  recording.finish();
+  const VkCommandBuffer buffer = recording.handle();
+  double best = 1e9;
+  for (int turn = 0; turn < 2 && (turn == 0 || best <= enough); ++turn) {
+    const auto start = Clock::now();
+    device.wait(device.submit({&buffer, 1}));
+    const std::chrono::duration<double> passed = Clock::now() - start;
+    best = std::min(best, stopwatch.seconds(passed.count()) / runs);
+  }
+  return best;
+}
+
 uint64_t weight_bytes(const Matrix& matrix) {
   return uint64_t{matrix.rows} * matrix.layout.row_bytes;
 }
@@ -54,25 +77,12 @@ ProductTimer::ProductTimer(vulkan::Device& device, Kernels& kernels, std::span<c
 }
 
 double ProductTimer::seconds(const ProductChoice& choice, int runs, double enough) {
-  using Clock = std::chrono::steady_clock;
   kernels_.choose(key_, choice);
-  vulkan::Recording recording(device_);
-  stopwatch_.start(recording.handle());
-  const Kernels::Target target{&recording, batch_.address(), columns_, true, 1};
-  for (const Product& product : products_) kernels_.record(target, product);
-  stopwatch_.stop(recording.handle());
-  recording.finish();
-  const VkCommandBuffer buffer = recording.handle();
-  double best = 1e9;
-  device_.wait(
-      device_.submit({&buffer, 1}));  // the first run of a pipeline also takes its code to the device
-  for (int run = 0; run < runs && (run == 0 || best <= enough); ++run) {
-    const auto start = Clock::now();
-    device_.wait(device_.submit({&buffer, 1}));
-    const std::chrono::duration<double> passed = Clock::now() - start;
-    best = std::min(best, stopwatch_.seconds(passed.count()));
-  }
-  return best;
+  const auto record = [&](vulkan::Recording& recording) {
+    const Kernels::Target target{&recording, batch_.address(), columns_, true, 1};
+    for (const Product& product : products_) kernels_.record(target, product);
+  };
+  return seconds_of(device_, stopwatch_, record, runs, enough);
 }
 
 }  // namespace caldera::kernels

@@ -1,6 +1,7 @@
 // Timing products of int8 vectors on the device, as decoding runs them: one after the other.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -9,6 +10,11 @@
 #include "vulkan/device.hpp"
 
 namespace caldera::kernels {
+
+/// Seconds that what `record` records takes: the mean of `runs` in a row, or of as many more if that is less.
+/// What is slower than `enough` the first time is not run again. Errors: kDevice, kMemory.
+double seconds_of(vulkan::Device& device, const Stopwatch& stopwatch,
+                  const std::function<void(vulkan::Recording& recording)>& record, int runs, double enough);
 
 /// Bytes of weights that a matrix is.
 uint64_t weight_bytes(const Matrix& matrix);
@@ -24,9 +30,8 @@ class ProductTimer {
   const std::vector<Product>& products() const { return products_; }
   uint64_t bytes() const { return bytes_; }  ///< of the weights of all products
 
-  /// Seconds that all products take with `choice`, with a barrier after each: the fastest of `runs`. What is
-  /// slower than `enough` the first time is not run again. The kernels keep the choice. Errors: kDevice,
-  /// kMemory.
+  /// Seconds that all products take with `choice`, with a barrier after each, as seconds_of() finds them. The
+  /// kernels keep the choice. Errors: kDevice, kMemory.
   double seconds(const ProductChoice& choice, int runs, double enough = 1e9);
 
  private:

@@ -20,8 +20,18 @@ using Clock = std::chrono::steady_clock;
 constexpr int kRuns = 4;
 /// What is slower than the best by this much when it is first run is not run again.
 constexpr double kHopeless = 1.2;
-/// What is faster by less than this may be chance, and is not worth a change.
-constexpr double kWorthwhile = 0.98;
+/// Where the step cannot tell, what is faster alone by less than this is not worth a change.
+constexpr double kWorthwhile = 0.95;
+/// Choices that take up to so much longer than the best alone, and so many of them, are tried in the step
+/// too.
+constexpr double kRival = 1.1;
+constexpr size_t kMostRivals = 3;
+/// What makes the step faster by less than this may be chance, or turn round when the device is warm.
+constexpr double kWorthwhileInStep = 0.99;
+/// Of a step, about so much is run for a trial.
+constexpr double kStepSeconds = 2.5e-3;
+/// Of the time, kept for the step.
+constexpr double kStepTime = 0.3;
 constexpr size_t kMostProducts = 256;
 constexpr std::chrono::milliseconds kWarmUp{400};
 
@@ -35,6 +45,7 @@ struct Search {
   double usual_seconds = 0;  ///< of all products timed
   double best_seconds = 0;
   std::set<ProductChoice> tried;
+  std::map<ProductChoice, double> timed;  ///< seconds of all products timed
   bool done = false;
 
   uint64_t step_bytes() const { return result.products * result.bytes; }
@@ -54,7 +65,7 @@ class Tuner {
         kernels_(kernels),
         vectors_(vectors),
         options_(options),
-        end_(Clock::now() + std::chrono::duration_cast<Clock::duration>(options.budget)) {}
+        end_(Clock::now() + std::chrono::duration_cast<Clock::duration>((1 - kStepTime) * options.budget)) {}
 
   void run(std::vector<Search>& searches) {
     std::vector<Trial> trials;
@@ -79,6 +90,15 @@ class Tuner {
       }
     }
     for (Search& search : searches) settle(search);
+    end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(kStepTime * options_.budget);
+    settle_together(searches);
+    for (Search& search : searches) {
+      kernels_.choose(search.result.key, search.result.choice);
+      const auto count = static_cast<double>(search.products.size());
+      search.result.usual_seconds = search.usual_seconds / count;
+      const auto known = search.timed.find(search.result.choice);
+      if (known != search.timed.end()) search.result.seconds = known->second / count;
+    }
   }
 
  private:
@@ -98,7 +118,7 @@ class Tuner {
   bool keep_busy() {
     if (running_ == nullptr) return false;
     try {
-      running_->timer->seconds(running_->usual, 1);
+      running_->timer->seconds(running_->usual, kRuns);
     } catch (const Error&) {
       running_ = nullptr;
     }
@@ -146,14 +166,16 @@ class Tuner {
         // A device that was idle takes a while to reach its clocks.
         const auto until =
             std::min(Clock::now() + std::min<Clock::duration>(kWarmUp, (end_ - Clock::now()) / 3), end_);
-        while (running_ == nullptr && Clock::now() < until) search.timer->seconds(search.usual, 1);
+        while (running_ == nullptr && Clock::now() < until) search.timer->seconds(search.usual, kRuns);
         running_ = &search;
         search.usual_seconds = search.best_seconds = search.timer->seconds(search.usual, kRuns);
+        search.timed[search.usual] = search.usual_seconds;
         ++search.result.tried;
         return;
       }
       if (search.usual_seconds == 0) return;  // it could not be run: nothing of it will be
       const double seconds = search.timer->seconds(trial.choice, kRuns, kHopeless * search.best_seconds);
+      search.timed[trial.choice] = seconds;
       ++search.result.tried;
       if (seconds >= search.best_seconds) return;
       search.best = trial.choice;
@@ -164,23 +186,72 @@ class Tuner {
 
   /// Times usual and best once more, in turn: what was found may have been found by chance.
   void settle(Search& search) {
-    ProductChoice chosen = search.usual;
+    search.result.choice = search.usual;
     if (search.best != search.usual) {
       try {
         for (int turn = 0; turn < 2; ++turn) {
           search.usual_seconds = std::min(search.usual_seconds, search.timer->seconds(search.usual, 2));
           search.best_seconds = std::min(search.best_seconds, search.timer->seconds(search.best, 2));
         }
-        if (search.best_seconds < kWorthwhile * search.usual_seconds) chosen = search.best;
+        if (search.best_seconds < kWorthwhile * search.usual_seconds) search.result.choice = search.best;
+        search.timed[search.usual] = search.usual_seconds;
+        search.timed[search.best] = search.best_seconds;
       } catch (const Error&) {
       }
     }
-    kernels_.choose(search.result.key, chosen);
-    search.result.choice = chosen;
-    const auto count = static_cast<double>(search.products.size());
-    search.result.usual_seconds = search.usual_seconds / count;
-    search.result.seconds = (chosen == search.best ? search.best_seconds : search.usual_seconds) / count;
     search.timer.reset();
+  }
+
+  /// What is fastest alone is not always so between the others: each kernel's code has to come to the
+  /// multiprocessors anew, and it starts while the one before ends. So some layers of a step are run, first
+  /// all as usual, and for each key what was fast alone must show there that it is.
+  void settle_together(std::vector<Search>& searches) {
+    const Search& first = searches.front();
+    if (!options_.step || first.usual_seconds == 0) return;
+    const auto bytes = static_cast<uint64_t>(static_cast<double>(first.products.size() * first.result.bytes) /
+                                             first.usual_seconds * kStepSeconds);
+    for (Search& search : searches) kernels_.choose(search.result.key, search.usual);
+    try {
+      const Stopwatch stopwatch(device_);
+      std::set<ProductKey> keys;
+      const auto step_seconds = [&] {
+        return seconds_of(
+            device_, stopwatch, [&](vulkan::Recording& recording) { keys = options_.step(recording, bytes); },
+            1, 1e9);
+      };
+      step_seconds();
+      for (Search& search : searches) {
+        if (late()) return;
+        if (keys.contains(search.result.key)) try_rivals(search, step_seconds);
+      }
+    } catch (const Error&) {  // no memory to work in: then what is fastest alone it is
+    }
+  }
+
+  /// Makes the choice of a key by what the step takes, the others being as they are chosen now.
+  void try_rivals(Search& search, const std::function<double()>& step_seconds) {
+    std::vector<std::pair<double, ProductChoice>> rivals;
+    for (const auto& [choice, seconds] : search.timed) {
+      if (choice != search.usual && seconds < kRival * search.best_seconds)
+        rivals.emplace_back(seconds, choice);
+    }
+    std::ranges::sort(rivals);
+    rivals.resize(std::min(rivals.size(), kMostRivals));
+    ProductChoice chosen = search.usual;
+    for (const auto& [alone, rival] : rivals) {
+      double mine = 1e9;
+      double theirs = 1e9;
+      // In turn, because clocks and temperatures drift.
+      for (int turn = 0; turn < 2; ++turn) {
+        kernels_.choose(search.result.key, chosen);
+        mine = std::min(mine, step_seconds());
+        kernels_.choose(search.result.key, rival);
+        theirs = std::min(theirs, step_seconds());
+      }
+      if (theirs < kWorthwhileInStep * mine) chosen = rival;
+    }
+    search.result.choice = chosen;
+    kernels_.choose(search.result.key, chosen);
   }
 
   vulkan::Device& device_;

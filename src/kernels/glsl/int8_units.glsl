@@ -61,10 +61,17 @@ const uint kGridEntries = 256;
 shared uint grid_entries[kGridEntries];
 
 void load_tables() {
-  for (uint i = gl_LocalInvocationID.x; i < kGridEntries / 2; i += gl_WorkGroupSize.x) {
-    const uint two = Words(grid).v[i];
-    const uint even = two & 0xFFFFu;
-    const uint odd = two >> 16;
+  // All loads are under way before the first is stored: one after the other they would take microseconds.
+  const uint kThreads = gl_WorkGroupSize.x;
+  const uint kLoads = (kGridEntries / 2 + kThreads - 1) / kThreads;
+  uint two[kLoads];
+  [[unroll]] for (uint k = 0; k < kLoads; ++k) {
+    two[k] = Words(grid).v[min(k * kThreads + gl_LocalInvocationID.x, kGridEntries / 2 - 1)];
+  }
+  [[unroll]] for (uint k = 0; k < kLoads; ++k) {
+    const uint i = min(k * kThreads + gl_LocalInvocationID.x, kGridEntries / 2 - 1);
+    const uint even = two[k] & 0xFFFFu;
+    const uint odd = two[k] >> 16;
     grid_entries[2 * i] = even | even << 12;
     grid_entries[2 * i + 1] = odd | odd << 12;
   }
