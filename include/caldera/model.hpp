@@ -64,6 +64,21 @@ enum class PositionScaling {
   kYarn,    ///< slow rotations more than fast ones: https://arxiv.org/abs/2309.00071
 };
 
+/// A lost device: the driver gave up on it, or it on its work. The model is loaded again on the same device,
+/// and the sessions are read again; what was generated stays, and goes on as if nothing had happened.
+struct DeviceLoss {
+  enum class Stage {
+    kLost,       ///< it was noticed; the device is opened again
+    kReloading,  ///< the weights are on their way, see `progress`
+    kRestored,   ///< what was under way goes on
+  };
+  Stage stage = Stage::kLost;
+  std::string reason;     ///< what was tried, and what the driver said; one line
+  uint32_t in_a_row = 1;  ///< losses since something was accomplished
+  LoadProgress progress;
+  double seconds = 0;  ///< since the loss
+};
+
 struct LoadOptions {
   std::string device;    ///< empty: the best one; an index; or a part of a device's name
   uint32_t context = 0;  ///< most tokens a session may hold; 0: the model's own context length
@@ -79,6 +94,15 @@ struct LoadOptions {
   uint64_t ring_bytes = 0;  ///< host memory that a file is read through; 0: chosen, at most 1 GiB
   Arithmetic arithmetic = Arithmetic::kAuto;
   Tuning tuning = Tuning::kAuto;
+  /// How many losses of the device in a row, with nothing accomplished between them (no token drawn, no call
+  /// finished), are made good; one more is an error, and so is any with 0.
+  uint32_t recoveries = 3;
+  /// Called when the device is lost and while that is mended, in the calls that meet it; returning false ends
+  /// them, as cancelling does. It must stay as long as the model.
+  std::function<bool(const DeviceLoss&)> on_device_lost;
+  /// Seconds without anything finished after which a device counts as lost though its driver does not say so;
+  /// 0: 120, and for ever on a software device.
+  double patience = 0;
   bool validation = false;  ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
   std::function<bool(const LoadProgress&)> progress;

@@ -50,7 +50,8 @@ struct GenerateOptions {
   uint32_t keep = 4;
   /// Called with whole UTF-8 characters as they come; returning false ends the answer (kCancelled).
   std::function<bool(std::string_view text)> on_text;
-  /// Called while the prompt is read; returning false ends with kCancelled.
+  /// Called while the prompt is read, and while the sequence is read again after a lost device; returning
+  /// false ends with kCancelled.
   std::function<bool(uint32_t done, uint32_t total)> on_prompt;
 };
 
@@ -61,13 +62,14 @@ enum class StopReason {
   kContextFull,
   kCancelled,
   kOutOfMemory,  ///< memory for the next tokens was refused; the session is as it was after the last one
+  kDeviceLost,   ///< the device was lost for good; the session is as it was after the last token
 };
 
 struct Generation {
   std::string text;
   std::vector<Token> tokens;
   StopReason reason = StopReason::kEnd;
-  std::string error;            ///< of kOutOfMemory: what was refused, and what to change
+  std::string error;            ///< of kOutOfMemory and kDeviceLost: what happened, and what to change
   uint32_t prompt_tokens = 0;   ///< tokens read in this call
   uint32_t reused_tokens = 0;   ///< tokens that were in KV memory already
   uint32_t dropped_tokens = 0;  ///< that ContextEnd::kShift forgot in this call

@@ -205,6 +205,9 @@ void Chat::answer(const std::string& text) {
         model_->context());
   } else if (generation.reason == StopReason::kOutOfMemory) {
     say("the answer ends here: {}; /reset frees the conversation's memory", one_line(generation.error));
+  } else if (generation.reason == StopReason::kDeviceLost) {
+    say("the answer ends here: {}; the conversation is kept: go on to try again, or /save it",
+        one_line(generation.error));
   } else if (generation.reason == StopReason::kCancelled && !options_.quiet) {
     say("(stopped)");
   }

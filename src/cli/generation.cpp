@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/context_options.hpp"
+#include "cli/device_loss.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_bar.hpp"
@@ -36,6 +37,7 @@ std::string describe_heap(const DeviceInfo& device, const HeapUse& heap) {
 
 std::shared_ptr<Model> load_model(const RunOptions& options) {
   LoadOptions load = options.load;
+  load.on_device_lost = device_loss_reporter(options.quiet);
   std::shared_ptr<Model> model;
   {
     ProgressBar bar("loading", !options.quiet);

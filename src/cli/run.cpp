@@ -29,8 +29,17 @@ const char* reason_name(StopReason reason) {
       return "cancelled";
     case StopReason::kOutOfMemory:
       return "out_of_memory";
+    case StopReason::kDeviceLost:
+      return "device_lost";
   }
   return "unknown";
+}
+
+/// What ended the answer, where it was an error.
+std::optional<ErrorKind> failure_of(const Generation& generation) {
+  if (generation.reason == StopReason::kOutOfMemory) return ErrorKind::kMemory;
+  if (generation.reason == StopReason::kDeviceLost) return ErrorKind::kDevice;
+  return std::nullopt;
 }
 
 nlohmann::ordered_json result_json(const Model& model, const Generation& generation) {
@@ -85,13 +94,13 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
     throw Error(ErrorKind::kContext, too_long(tokens.size(), model->context(), options.model, options.load));
   session.append(tokens);
   const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
-  const bool refused = generation.reason == StopReason::kOutOfMemory;
+  const std::optional<ErrorKind> failure = failure_of(generation);
   if (options.json) {
     nlohmann::ordered_json result = result_json(*model, generation);
-    if (refused) {
-      result["error"] = {{"kind", "memory"},
+    if (failure) {
+      result["error"] = {{"kind", failure == ErrorKind::kMemory ? "memory" : "device"},
                          {"message", one_line(generation.error)},
-                         {"exit_code", static_cast<int>(ErrorKind::kMemory)}};
+                         {"exit_code", static_cast<int>(*failure)}};
     }
     write_json(result);
   } else if (!generation.text.ends_with('\n')) {
@@ -106,8 +115,8 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
     say("{}", describe_rates(generation));
     if (options.verbose) say("seed: {}", generation.seed);
   }
-  if (refused && options.json) return static_cast<int>(ErrorKind::kMemory);
-  if (refused) throw Error(ErrorKind::kMemory, generation.error);
+  if (failure && options.json) return static_cast<int>(*failure);
+  if (failure) throw Error(*failure, generation.error);
   return interrupt::pending() ? kInterruptedCode : 0;
 }
 

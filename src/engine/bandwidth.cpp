@@ -4,6 +4,7 @@
 
 #include "caldera/error.hpp"
 #include "kernels/bandwidth.hpp"
+#include "vulkan/device_lost.hpp"
 #include "vulkan/instance.hpp"
 #include "vulkan/recording.hpp"
 
@@ -41,6 +42,8 @@ std::optional<double> read_bandwidth(const std::string& device_choice, plan::Rea
     vulkan::Device device(instance, instance.choose(device_choice));
     vulkan::PipelineStore pipelines(device, {});
     return read_bandwidth(device, pipelines, reach);
+  } catch (const vulkan::DeviceLost&) {
+    throw;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kDevice) return std::nullopt;
     throw;

@@ -112,6 +112,7 @@ BenchOptions settled(BenchOptions options) {
   }
   options.load.context = static_cast<uint32_t>(deepest + longest);
   options.load.sequences = options.sequences.back();
+  options.load.recoveries = 0;  // what is measured across a loss is nothing
   options.load.progress = [progress = options.progress](const LoadProgress& load) {
     return !progress || progress({"placing weights", load.bytes_done, load.bytes_total});
   };

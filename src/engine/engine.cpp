@@ -11,6 +11,8 @@
 namespace caldera::engine {
 namespace {
 
+constexpr double kMostPatience = 1e6;
+
 LoadOptions checked(const LoadOptions& options) {
   if (options.sequences < 1 || options.sequences > kMaxSequences) {
     throw Error(ErrorKind::kUsage, fmt::format("{} sequences were asked for: 1 to {} are possible",
@@ -25,6 +27,11 @@ LoadOptions checked(const LoadOptions& options) {
                 fmt::format("prefill batches of {} tokens were asked for: up to 4096 are possible",
                             options.prefill_rows));
   }
+  if (!(options.patience >= 0 && options.patience <= kMostPatience)) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("the patience with the device must be between 0 and {:.0f} seconds", kMostPatience));
+  }
   if (options.ring_bytes > model::kMaxRing) {
     throw Error(ErrorKind::kUsage, fmt::format("a ring of {} bytes was asked for: up to {} are possible",
                                                options.ring_bytes, model::kMaxRing));
@@ -35,25 +42,18 @@ LoadOptions checked(const LoadOptions& options) {
 }  // namespace
 
 Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options)
-    : Engine(spec, options, [&](vulkan::Device& device) {
-        const model::ContextRoom room = context_room(spec, options, device.physical());
-        return model::load_weights(file, spec, device,
-                                   [&](uint64_t done, uint64_t total) {
-                                     return !options.progress || options.progress({done, total});
-                                   },
-                                   {options.way, options.ring_bytes, room.least, room.wished});
-      }) {}
+    : Engine(spec, options, weights_of(file, spec, options)) {}
 
-Engine::Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeights& make_weights)
+Engine::Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights make_weights)
     : spec_(std::move(spec)),
       options_(checked(options)),
-      resident_(std::make_unique<ResidentModel>(spec_, options_, make_weights)),
+      make_weights_(std::move(make_weights)),
       slots_(options_.sequences) {
+  load();
   device_info_ = resident_->physical().info;
   report_ = resident_->weights().report;
   parameters_ = resident_->weights().parameters;
   context_ = resident_->context();
-  for (uint32_t i = 0; i < slots_.size(); ++i) slots_[i].attach(&resident_->slot(i));
 }
 
 uint32_t Engine::open_slot() {
@@ -68,16 +68,20 @@ uint32_t Engine::open_slot() {
 }
 
 void Engine::close_slot(uint32_t slot) {
-  wait_all();
-  slots_[slot].truncate(0);
+  truncate_slot(slot, 0);
   slots_[slot].open = false;
+}
+
+void Engine::truncate_slot(uint32_t slot, uint32_t length) {
+  settle();
+  slots_[slot].truncate(length);
 }
 
 void Engine::submit_read(uint32_t index, uint32_t end) {
   Slot& slot = slots_[index];
   wait_all();  // the pages may still be read
   slot.reserve(end);
-  resident_->submit_read(index, std::span(slot.tokens).subspan(slot.computed, end - slot.computed),
+  resident().submit_read(index, std::span(slot.tokens).subspan(slot.computed, end - slot.computed),
                          slot.computed);
   slot.computed = end;
 }
@@ -92,13 +96,13 @@ bool Engine::read(uint32_t index, bool sample, const ReadCallback& progress) {
   while (slot.computed < total) {
     if (progress && !progress(slot.computed - before, total - before)) return false;
     begin = slot.computed;
-    submit_read(index, std::min(total, begin + resident_->read_tokens()));
+    submit_read(index, std::min(total, begin + resident().read_tokens()));
   }
-  wait(resident_->submit_outputs(total - 1 - begin, 1, sample));
+  wait(resident().submit_outputs(total - 1 - begin, 1, sample));
   return !progress || progress(total - before, total - before);
 }
 
-std::vector<float> Engine::logits_from(uint32_t index, uint32_t first) {
+std::vector<float> Engine::try_logits_from(uint32_t index, uint32_t first) {
   Slot& slot = slots_[index];
   const auto total = static_cast<uint32_t>(slot.tokens.size());
   std::vector<float> all;
@@ -106,11 +110,11 @@ std::vector<float> Engine::logits_from(uint32_t index, uint32_t first) {
   slot.computed = std::min(slot.computed, first);
   while (slot.computed < total) {
     const uint32_t begin = slot.computed;
-    submit_read(index, std::min(total, begin + resident_->read_tokens()));
+    submit_read(index, std::min(total, begin + resident().read_tokens()));
     for (uint32_t at = std::max(begin, first); at < slot.computed; at += plan::kLogitRows) {
       const uint32_t outputs = std::min(plan::kLogitRows, slot.computed - at);
-      resident_->submit_outputs(at - begin, outputs, false);
-      const std::vector<float> rows = resident_->download_logits(outputs);
+      resident().submit_outputs(at - begin, outputs, false);
+      const std::vector<float> rows = resident().download_logits(outputs);
       all.insert(all.end(), rows.begin(), rows.end());
     }
   }
@@ -121,15 +125,20 @@ void Engine::drop(uint32_t index, const ContextShift& shift) {
   Slot& slot = slots_[index];
   const uint32_t behind = shift.kept + shift.dropped;
   if (slot.computed >= behind) {
-    resident_->drop(index, shift.kept, shift.dropped, slot.computed);
-    slot.computed -= shift.dropped;
+    try {
+      resident().drop(index, shift.kept, shift.dropped, slot.computed);
+      slot.computed -= shift.dropped;
+    } catch (const vulkan::DeviceLost& loss) {
+      drop_resident(loss);
+    }
   } else {
-    wait_all();
+    settle();
     slot.forget(std::min(slot.computed, shift.kept));
   }
   slot.tokens.erase(slot.tokens.begin() + shift.kept, slot.tokens.begin() + behind);
   slot.shifted = {shift.kept, slot.shifted.dropped + shift.dropped};
-  if (!slot.tokens.empty()) resident_->place_in_decode(index, static_cast<uint32_t>(slot.tokens.size()) - 1);
+  if (resident_ != nullptr && !slot.tokens.empty())
+    resident_->place_in_decode(index, static_cast<uint32_t>(slot.tokens.size()) - 1);
 }
 
 void Engine::begin_decode(std::span<const uint32_t> slots) {
@@ -142,7 +151,7 @@ void Engine::begin_decode(std::span<const uint32_t> slots) {
     entries.push_back(
         {static_cast<uint32_t>(tokens.back()), static_cast<uint32_t>(tokens.size()) - 1, slot, 0});
   }
-  resident_->begin_decode(entries);
+  resident().begin_decode(entries);
 }
 
 }  // namespace caldera::engine

@@ -2,11 +2,13 @@
 // them.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "gguf/file.hpp"
 #include "kernels/tuner.hpp"
 #include "model/spec.hpp"
+#include "vulkan/device_lost.hpp"
 
 namespace caldera::engine {
 
@@ -27,30 +30,33 @@ class Engine {
   /// Errors: as Model::load.
   Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options);
   /// Weights that come from elsewhere than a file. Errors: as above, and what `make_weights` throws.
-  Engine(model::ModelSpec spec, const LoadOptions& options, const MakeWeights& make_weights);
+  Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights make_weights);
 
   std::mutex& mutex() { return mutex_; }
   const model::ModelSpec& spec() const { return spec_; }
   const DeviceInfo& device_info() const { return device_info_; }
-  const model::Weights& weights() const { return resident_->weights(); }
+  const model::Weights& weights() const { return resident().weights(); }
   uint64_t parameters() const { return parameters_; }
   uint32_t context() const { return context_; }
   const LoadReport& load_report() const { return report_; }
-  MemoryUse memory() { return resident_->memory(); }
-  StepShape decode_shape() { return resident_->decode_shape(); }
-  Recordings& recordings() { return resident_->recordings(); }  ///< for profiling
+  /// Nothing between a loss that could not be mended and the next call that tries.
+  MemoryUse memory() { return resident_ != nullptr ? resident_->memory() : MemoryUse{}; }
+  StepShape decode_shape() { return resident().decode_shape(); }
+  Recordings& recordings() { return resident().recordings(); }  ///< for profiling
   /// See ResidentModel.
-  bool tunable() const { return resident_->tunable(); }
+  bool tunable() const { return resident().tunable(); }
   std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options) {
-    return resident_->tune(sequences, options);
+    return resident().tune(sequences, options);
   }
-  std::filesystem::path tuning_file() const { return resident_->tuning_file(); }
-  /// What the validation layer had to say; empty without validation.
-  const std::vector<std::string>& validation_messages() const { return resident_->validation_messages(); }
+  std::filesystem::path tuning_file() const { return resident().tuning_file(); }
+  /// What the validation layer had to say, of lost devices too; empty without validation.
+  std::vector<std::string> validation_messages() const;
 
   /// A free slot. Errors: kUsage when all are taken.
   uint32_t open_slot();
   void close_slot(uint32_t slot);
+  /// Forgets the slot's tokens from `length` on.
+  void truncate_slot(uint32_t slot, uint32_t length);
   Slot& slot(uint32_t index) { return slots_[index]; }
 
   /// Called with tokens read and to read; returning false cancels.
@@ -59,7 +65,8 @@ class Engine {
   /// Reads what is pending in the slot, the last token always; afterwards the logits of the last token are in
   /// logits row 0. With `sample`, its next token is drawn too. False when cancelled.
   bool read(uint32_t slot, bool sample, const ReadCallback& progress);
-  /// Logits of tokens [first, tokens.size()) of the slot, (tokens, vocabulary), reading what is pending.
+  /// Logits of tokens [first, tokens.size()) of the slot, (tokens, vocabulary), reading what is pending. A
+  /// lost device is made good.
   std::vector<float> logits_from(uint32_t slot, uint32_t first);
 
   /// Drops tokens of the slot, of which those behind move up with their keys and values, as far as these are
@@ -71,26 +78,56 @@ class Engine {
   /// their first tokens.
   void begin_decode(std::span<const uint32_t> slots);
   /// Takes one of them out.
-  void leave_decode(uint32_t slot) { resident_->leave_decode(slot); }
+  void leave_decode(uint32_t slot) { resident().leave_decode(slot); }
   /// See ResidentModel.
-  uint64_t submit_step(uint32_t longest) { return resident_->submit_step(longest); }
-  uint32_t steps_ahead() const { return resident_->steps_ahead(); }
-  void wait(uint64_t step) { resident_->wait(step); }
-  void wait_all() { resident_->wait_all(); }
+  uint64_t submit_step(uint32_t longest) { return resident().submit_step(longest); }
+  uint32_t steps_ahead() const { return resident().steps_ahead(); }
+  void wait(uint64_t step) { resident().wait(step); }
+  void wait_all() { resident().wait_all(); }
+
+  // A lost device. Whatever needs one throws vulkan::DeviceLost when it is lost, now or since some earlier
+  // call; who can go on from the tokens alone then calls recover() and begins again.
+
+  /// Begins a call: losses before it are not counted with those in it.
+  void begin_call() {
+    losses_ = 0;
+    lost_since_.reset();
+  }
+  /// Throws the device away with all that lies on it, and loads the model again. False when the callback ends
+  /// it. Errors: kDevice when the device was lost too often in a row; as Model::load.
+  bool recover(const vulkan::DeviceLost& loss);
+  /// Something was accomplished: a token drawn, a call finished.
+  void accomplished();
 
  private:
+  /// Errors: DeviceLost when there is none.
+  ResidentModel& resident() const;
+  /// Loads the model for the first time.
+  void load();
+  /// Loads the model, on the device that was lost if there was one.
+  void make_resident(const model::LoadCallback& progress);
+  void drop_resident(const vulkan::DeviceLost& loss);
+  /// Waits for all; a device that turns out to be lost is dropped.
+  void settle();
+  bool tell(DeviceLoss::Stage stage, const LoadProgress& progress = {});
+  std::vector<float> try_logits_from(uint32_t slot, uint32_t first);
   /// Reads tokens [slot.computed, end) as one batch. Does not wait.
   void submit_read(uint32_t index, uint32_t end);
 
   std::mutex mutex_;
   model::ModelSpec spec_;
   LoadOptions options_;
+  MakeWeights make_weights_;
   std::unique_ptr<ResidentModel> resident_;
   std::vector<Slot> slots_;
   DeviceInfo device_info_;
   LoadReport report_;
   uint64_t parameters_ = 0;
   uint32_t context_ = 0;
+  uint32_t losses_ = 0;                                              ///< in a row
+  std::string last_loss_;                                            ///< what it said
+  std::optional<std::chrono::steady_clock::time_point> lost_since_;  ///< until something is accomplished
+  std::vector<std::shared_ptr<const vulkan::ValidationLog>> validation_logs_;  ///< of all devices
 };
 
 }  // namespace caldera::engine

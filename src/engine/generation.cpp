@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <deque>
+#include <optional>
 #include <random>
 
 #include "caldera/error.hpp"
@@ -69,9 +70,32 @@ class Stream {
     return std::min(left, options().max_tokens - static_cast<uint32_t>(result.tokens.size()));
   }
 
+  /// The device was lost: what it knew of the sequence is to be told it again.
+  void restart() { taken_ = 0; }
+
+  /// Reads what is to be read and draws the first token after it.
+  void read() {
+    // Only the first time: what a lost device makes necessary was not asked for.
+    if (!started_) {
+      const auto total = static_cast<uint32_t>(slot().tokens.size());
+      result.reused_tokens = std::min(slot().computed, total - 1);
+      result.prompt_tokens = total - result.reused_tokens;
+      started_ = Clock::now();
+    }
+    const bool answering = !result.tokens.empty();
+    const bool done = engine_.read(job_.slot, true, options().on_prompt);
+    if (!answering) result.prompt_seconds = seconds_since(*started_);
+    if (done) {
+      take();
+    } else {
+      stop(StopReason::kCancelled);
+    }
+  }
+
   /// Takes the next drawn token: appends it, passes its text on, and decides whether the answer goes on.
   void take() {
     const Token token = slot().drawn(taken_++);
+    engine_.accomplished();
     result.tokens.push_back(token);
     slot().tokens.push_back(token);
     // Its keys and values are computed by the step that follows, which may never come.
@@ -100,8 +124,8 @@ class Stream {
       const ContextShift drop = slot().next_drop(options().keep);
       if (drop.dropped == 0) return stop(StopReason::kContextFull);
       engine_.drop(job_.slot, drop);
-      slot().resume(result.seed);
       result.dropped_tokens += drop.dropped;
+      slot().resume(result.seed);
     });
   }
 
@@ -118,9 +142,12 @@ class Stream {
     return granted([&] { slot().reserve(std::min(engine_.context(), count)); });
   }
   /// Ends the answer because reserve() was refused.
-  void refuse() {
-    result.error = refusal_;
-    stop(StopReason::kOutOfMemory);
+  void refuse() { end(StopReason::kOutOfMemory, refusal_); }
+  /// Ends the answer, if it has not ended, for a reason that is not its own.
+  void end(StopReason reason, const std::string& error) {
+    if (!running_) return;
+    result.error = error;
+    stop(reason);
   }
 
   /// Keeps only the pages of tokens that are computed. For a sequence that no step works on any more.
@@ -153,12 +180,17 @@ class Stream {
   StopStrings stops_;
   text::Utf8Stream utf8_;
   std::string refusal_;  ///< of the last reserve(), which may be granted when it is tried again
-  uint32_t taken_ = 0;
+  std::optional<Clock::time_point> started_;  ///< to read
+  uint32_t taken_ = 0;                        ///< since the slot was told to begin
   bool running_ = true;
 };
 
+bool any_running(const std::vector<Stream>& streams) {
+  return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
+}
+
 /// Reads the prompts of the running streams, which are the decode batch, and draws their first tokens.
-void read_prompts(Engine& engine, const text::Tokenizer& tokenizer, std::vector<Stream>& streams) {
+void read_prompts(const text::Tokenizer& tokenizer, std::vector<Stream>& streams) {
   uint32_t entry = 0;
   for (Stream& stream : streams) {
     if (!stream.running()) continue;
@@ -166,17 +198,7 @@ void read_prompts(Engine& engine, const text::Tokenizer& tokenizer, std::vector<
     const std::vector<Token> none;
     slot.begin(stream.options().sampling, stream.result.seed, entry++,
                stream.options().ignore_end ? none : tokenizer.end_of_generation());
-    const auto start = Clock::now();
-    const auto total = static_cast<uint32_t>(slot.tokens.size());
-    stream.result.reused_tokens = std::min(slot.computed, total - 1);
-    stream.result.prompt_tokens = total - stream.result.reused_tokens;
-    const bool read = engine.read(stream.slot_index(), true, stream.options().on_prompt);
-    stream.result.prompt_seconds = seconds_since(start);
-    if (read) {
-      stream.take();
-    } else {
-      stream.stop(StopReason::kCancelled);
-    }
+    stream.read();
   }
 }
 
@@ -205,7 +227,7 @@ bool prepare_step(Engine& engine, std::vector<Stream>& streams, uint32_t in_flig
     stream.result.decode_seconds = seconds_since(start);
     leave_if_stopped(engine, stream);
   }
-  return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
+  return any_running(streams);
 }
 
 /// Makes room in those sequences whose context is full. Nothing may be in flight.
@@ -218,13 +240,9 @@ void shift_full(Engine& engine, std::vector<Stream>& streams, Clock::time_point 
   }
 }
 
-void decode(Engine& engine, std::vector<Stream>& streams) {
-  const auto start = Clock::now();
+void decode(Engine& engine, std::vector<Stream>& streams, Clock::time_point start) {
   std::deque<uint64_t> in_flight;
-  const auto any_running = [&] {
-    return std::any_of(streams.begin(), streams.end(), [](const Stream& stream) { return stream.running(); });
-  };
-  while (any_running()) {
+  while (any_running(streams)) {
     if (in_flight.empty()) shift_full(engine, streams, start);
     // Submit ahead as long as every sequence has room for what the step will draw.
     while (in_flight.size() < engine.steps_ahead()) {
@@ -246,14 +264,63 @@ void decode(Engine& engine, std::vector<Stream>& streams) {
   engine.wait_all();
 }
 
+/// Everything from the tokens of the running streams to the last that is drawn. `decoding_since`: when
+/// decoding began, which is set here. Errors: DeviceLost, after which it may be called again.
+void run(Engine& engine, const text::Tokenizer& tokenizer, std::vector<Stream>& streams,
+         std::optional<Clock::time_point>& decoding_since) {
+  std::vector<uint32_t> slots;
+  slots.reserve(streams.size());
+  for (Stream& stream : streams) {
+    if (!stream.running()) continue;
+    const bool room = !stream.full() || stream.shift();
+    if (room && stream.running() && stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + 1)) {
+      slots.push_back(stream.slot_index());
+    } else {
+      // What it got before the refusal may be enough for those after it. A read that was cancelled may still
+      // be under way.
+      engine.wait_all();
+      stream.give_back_pages();
+      stream.refuse();
+    }
+  }
+  if (slots.empty()) return;
+  engine.begin_decode(slots);
+  read_prompts(tokenizer, streams);
+  for (Stream& stream : streams) {
+    if (std::find(slots.begin(), slots.end(), stream.slot_index()) != slots.end())
+      leave_if_stopped(engine, stream);
+  }
+  if (!decoding_since) decoding_since = Clock::now();
+  decode(engine, streams, *decoding_since);
+}
+
+/// run(), whatever becomes of the device. Errors: none of the device's.
+void run_to_the_end(Engine& engine, const text::Tokenizer& tokenizer, std::vector<Stream>& streams) {
+  std::optional<Clock::time_point> decoding_since;
+  engine.begin_call();
+  for (;;) {
+    try {
+      return run(engine, tokenizer, streams, decoding_since);
+    } catch (const vulkan::DeviceLost& loss) {
+      if (!any_running(streams)) return;  // the next call will hear of it
+      for (Stream& stream : streams) stream.restart();
+      try {
+        if (engine.recover(loss)) continue;
+        for (Stream& stream : streams) stream.end(StopReason::kCancelled, {});
+      } catch (const Error& error) {
+        for (Stream& stream : streams) stream.end(StopReason::kDeviceLost, error.what());
+      }
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenizer,
                                  std::span<const Job> jobs) {
   std::vector<Stream> streams;
-  std::vector<uint32_t> slots;
   streams.reserve(jobs.size());
-  slots.reserve(jobs.size());
   for (const Job& job : jobs) {
     check_options(job.options->sampling);
     const Slot& slot = engine.slot(job.slot);
@@ -270,27 +337,7 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
     }
     streams.emplace_back(engine, tokenizer, job);
   }
-  for (Stream& stream : streams) {
-    const bool room = !stream.full() || stream.shift();
-    if (room && stream.running() && stream.reserve(static_cast<uint32_t>(stream.slot().tokens.size()) + 1)) {
-      slots.push_back(stream.slot_index());
-    } else {
-      // What it got before the refusal may be enough for those after it. A read that was cancelled may still
-      // be under way.
-      engine.wait_all();
-      stream.give_back_pages();
-      stream.refuse();
-    }
-  }
-  if (!slots.empty()) {
-    engine.begin_decode(slots);
-    read_prompts(engine, tokenizer, streams);
-    for (Stream& stream : streams) {
-      if (std::find(slots.begin(), slots.end(), stream.slot_index()) != slots.end())
-        leave_if_stopped(engine, stream);
-    }
-    decode(engine, streams);
-  }
+  run_to_the_end(engine, tokenizer, streams);
   // Only now: what is refused in mid-answer stays in the batch, and is computed with the others.
   for (Stream& stream : streams) {
     if (stream.result.reason == StopReason::kOutOfMemory) stream.give_back_pages();

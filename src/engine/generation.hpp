@@ -17,8 +17,8 @@ struct Job {
   const GenerateOptions* options;
 };
 
-/// Generates for all jobs side by side. Errors: kContext when a sequence fills the context already, kUsage
-/// for impossible sampling options.
+/// Generates for all jobs side by side, through losses of the device. Errors: kContext when a sequence fills
+/// the context already, kUsage for impossible sampling options.
 std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenizer, std::span<const Job> jobs);
 
 }  // namespace caldera::engine

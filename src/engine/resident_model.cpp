@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include "caldera/error.hpp"
@@ -26,6 +28,23 @@ namespace {
 using vulkan::Purpose;
 using vulkan::Residency;
 
+vulkan::PhysicalDevice chosen(const vulkan::Instance& instance, const std::string& choice,
+                              const std::string& same_as) {
+  vulkan::PhysicalDevice device = instance.choose(choice);
+  if (!same_as.empty() && device.info.name != same_as) {
+    throw Error(ErrorKind::kDevice, fmt::format("{} is not there any more: the driver shows {} in its place",
+                                                same_as, device.info.name));
+  }
+  return device;
+}
+
+vulkan::DeviceOptions device_options(const LoadOptions& options) {
+  vulkan::DeviceOptions device;
+  device.memory_limit = options.memory_limit;
+  device.patience = std::chrono::milliseconds(std::llround(options.patience * 1e3));
+  return device;
+}
+
 }  // namespace
 
 model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
@@ -46,18 +65,21 @@ model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions&
 }
 
 ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& options,
-                             const MakeWeights& make_weights)
+                             const std::string& same_as, const MakeWeights& make_weights,
+                             const model::LoadCallback& progress)
     : spec_(spec),
       instance_(options.validation),
-      device_(instance_, instance_.choose(options.device), {.memory_limit = options.memory_limit}),
+      device_(instance_, chosen(instance_, options.device, same_as), device_options(options)),
       pipelines_(device_, cache_folder()),
       kernels_(device_, pipelines_),
-      weights_(make_weights(device_)),
+      weights_(make_weights(device_, progress)),
       pages_(device_, model::page_bytes(spec_)),
       tuning_(options.tuning) {
   if (device_.memory().used_far(Purpose::kWeights) > 0) {
     try {
       far_read_ = read_bandwidth(device_, pipelines_, plan::Reach::kFar);
+    } catch (const vulkan::DeviceLost&) {
+      throw;
     } catch (const Error&) {  // the model works all the same; what the bus costs is then not known
     }
   }
@@ -159,7 +181,11 @@ void ResidentModel::tune_once(uint32_t sequences) {
   if (!tunable() || tuning_ == Tuning::kOff || !tuned_.insert(vectors).second) return;
   // Of one sequence the two seconds that starting may take; of several, what a conversation can wait.
   const std::chrono::duration<double> budget(vectors == 1 ? 1.8 : 0.8);
-  tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain});
+  try {
+    tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain});
+  } catch (const vulkan::DeviceLost& loss) {
+    throw LostWhileTuning(loss.what());
+  }
 }
 
 void ResidentModel::tune_prompts(uint32_t tokens) {

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -16,6 +15,7 @@
 #include "engine/kv_pages.hpp"
 #include "engine/recordings.hpp"
 #include "engine/slot_memory.hpp"
+#include "engine/weight_source.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/tuner.hpp"
 #include "model/placer.hpp"
@@ -23,6 +23,7 @@
 #include "model/spec.hpp"
 #include "model/weights.hpp"
 #include "vulkan/device.hpp"
+#include "vulkan/device_lost.hpp"
 #include "vulkan/instance.hpp"
 #include "vulkan/pipeline_store.hpp"
 
@@ -35,16 +36,21 @@ inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
 model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
                                 const vulkan::PhysicalDevice& device);
 
-/// Places a model's weights on the device it is given.
-using MakeWeights = std::function<model::Weights(vulkan::Device& device)>;
+/// The device was lost while products were tuned, which may have been why.
+class LostWhileTuning : public vulkan::DeviceLost {
+ public:
+  using DeviceLost::DeviceLost;
+};
 
 /// A device with a model's weights, the memory of sequences, and the work recorded for them. It knows nothing
 /// that Engine could not tell another one: made as a whole, and thrown away as a whole. `slot` is an index of
 /// LoadOptions::sequences everywhere.
 class ResidentModel {
  public:
-  /// `spec` must stay. Errors: as Model::load, and what `make_weights` throws.
-  ResidentModel(const model::ModelSpec& spec, const LoadOptions& options, const MakeWeights& make_weights);
+  /// `spec` must stay. With `same_as` not empty, the device must have that name: another one than was lost is
+  /// no use. Errors: as Model::load, and what `make_weights` throws.
+  ResidentModel(const model::ModelSpec& spec, const LoadOptions& options, const std::string& same_as,
+                const MakeWeights& make_weights, const model::LoadCallback& progress);
   ~ResidentModel();
   ResidentModel(const ResidentModel&) = delete;
   ResidentModel& operator=(const ResidentModel&) = delete;
@@ -57,7 +63,10 @@ class ResidentModel {
   Recordings& recordings() { return *recordings_; }
   MemoryUse memory();
   StepShape decode_shape();
-  const std::vector<std::string>& validation_messages() const { return instance_.validation_log().messages; }
+  /// Outlives this.
+  std::shared_ptr<const vulkan::ValidationLog> validation_log() const {
+    return instance_.shared_validation_log();
+  }
 
   /// Whether decode steps have products to tune on this device.
   bool tunable() const { return program_->int8() && kernels_.prefers_int8(); }

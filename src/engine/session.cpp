@@ -22,7 +22,7 @@ struct Session::State {
   }
   ~State() {
     const std::scoped_lock lock(model->engine().mutex());
-    // A lost device refuses even this; the slot goes with the engine.
+    // There is nobody left to tell; the slot goes with the engine.
     try {
       model->engine().close_slot(index);
     } catch (const Error&) {
@@ -127,8 +127,7 @@ uint32_t Session::dropped() const {
 void Session::truncate(uint32_t length) {
   engine::Engine& engine = state_->model->engine();
   const std::scoped_lock lock(engine.mutex());
-  engine.wait_all();
-  state_->slot().truncate(length);
+  engine.truncate_slot(state_->index, length);
 }
 
 std::vector<float> Session::logits() {

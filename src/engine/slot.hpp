@@ -9,10 +9,12 @@
 #include "caldera/session.hpp"
 #include "engine/context_shift.hpp"
 #include "engine/slot_memory.hpp"
+#include "vulkan/device_lost.hpp"
 
 namespace caldera::engine {
 
-/// What of a sequence outlives a device. The device must be idle for every change but reserve().
+/// What of a sequence outlives a device. What needs its memory throws DeviceLost without one. The device must
+/// be idle for every change but reserve().
 class Slot {
  public:
   std::vector<Token> tokens;
@@ -28,11 +30,11 @@ class Slot {
 
   /// Makes room for the first `count` tokens. Errors: kMemory. May be called while the device works on
   /// earlier tokens.
-  void reserve(uint32_t count) { memory_->reserve(count); }
+  void reserve(uint32_t count) { memory().reserve(count); }
   /// Keeps keys and values of the first `length` tokens at most.
   void forget(uint32_t length) {
     computed = std::min(computed, length);
-    memory_->keep(computed);
+    if (memory_ != nullptr) memory_->keep(computed);
   }
   /// Forgets tokens from `length` on, and the pages that held only them.
   void truncate(uint32_t length) {
@@ -49,16 +51,21 @@ class Slot {
   /// Prepares drawing, see SlotMemory::begin().
   void begin(const SamplingOptions& sampling, uint64_t seed, uint32_t decode_entry,
              std::span<const Token> end_tokens) {
-    memory_->begin(tokens, sampling, stream_of(seed), decode_entry, end_tokens);
+    memory().begin(tokens, sampling, stream_of(seed), decode_entry, end_tokens);
   }
   /// Goes on drawing after tokens were dropped.
-  void resume(uint64_t seed) { memory_->resume(tokens, stream_of(seed)); }
+  void resume(uint64_t seed) { memory().resume(tokens, stream_of(seed)); }
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
-  bool end() { return memory_->end(); }
-  /// The `index`-th token drawn since begin(); its step must be done.
-  Token drawn(uint32_t index) const { return memory_->drawn(index); }
+  bool end() { return memory().end(); }
+  /// Takes the `index`-th token drawn since begin(), once; its step must be done.
+  Token drawn(uint32_t index) { return memory().drawn(index); }
 
  private:
+  SlotMemory& memory() {
+    if (memory_ == nullptr) throw vulkan::DeviceLost("the device was lost");
+    return *memory_;
+  }
+
   /// Draws are numbered by position (glsl/sample_state.glsl), and positions come again when tokens are
   /// dropped: so each time a sequence draws from another stream of the same seed.
   uint64_t stream_of(uint64_t seed) const {

@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "caldera/error.hpp"
+#include "vulkan/device_lost.hpp"
 
 namespace caldera::engine {
 namespace {
 
 using vulkan::Purpose;
 using vulkan::Residency;
+
+/// No token: what the results ring holds where nothing was drawn.
+constexpr uint32_t kNothing = UINT32_MAX;
 
 uint32_t pages_for(uint32_t tokens) {
   return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
@@ -97,6 +101,7 @@ void SlotMemory::begin(std::span<const Token> tokens, const SamplingOptions& sam
   // The host checks every token too; the device only stops early for as many as it can hold.
   state.end_count = static_cast<uint32_t>(std::min<size_t>(end_tokens.size(), kernels::kMaxEndTokens));
   for (uint32_t i = 0; i < state.end_count; ++i) state.end_token[i] = static_cast<uint32_t>(end_tokens[i]);
+  std::memset(results_.host(), 0xff, kernels::kResultRing * sizeof(kNothing));
   if (state.penalty_window > 0) fill_penalty_window(tokens, state.penalty_window);
   std::memcpy(sequence_.host(), &state, sizeof(state));
 }
@@ -115,9 +120,13 @@ bool SlotMemory::end() {
   return was_running;
 }
 
-Token SlotMemory::drawn(uint32_t index) const {
+Token SlotMemory::drawn(uint32_t index) {
+  std::byte* place = results_.host() + index % kernels::kResultRing * sizeof(uint32_t);
   uint32_t token = 0;
-  std::memcpy(&token, results_.host() + index % kernels::kResultRing * sizeof(token), sizeof(token));
+  std::memcpy(&token, place, sizeof(token));
+  // What is waited for on a lost device may be reported as done.
+  if (token == kNothing) throw vulkan::DeviceLost("the device says that it is done, and has drawn no token");
+  std::memcpy(place, &kNothing, sizeof(kNothing));
   if (token >= vocabulary_) {
     throw Error(ErrorKind::kDevice,
                 "the device drew a token outside the vocabulary: its driver computed wrongly");

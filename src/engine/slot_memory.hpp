@@ -42,8 +42,9 @@ class SlotMemory {
   void resume(std::span<const Token> tokens, uint64_t seed);
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
   bool end();
-  /// The `index`-th token drawn since begin(); its step must be done.
-  Token drawn(uint32_t index) const;
+  /// Takes the `index`-th token drawn since begin(), once; its step must be done. Errors: DeviceLost where
+  /// the device wrote none.
+  Token drawn(uint32_t index);
 
   uint64_t page_table() const { return table_.address(); }
   uint64_t addresses() const { return addresses_.address(); }

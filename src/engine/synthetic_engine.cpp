@@ -20,14 +20,10 @@ void demand_fit(const plan::ModelShape& shape, const LoadOptions& load) {
 
 std::unique_ptr<Engine> synthetic_engine(const plan::ModelShape& shape, const LoadOptions& load) {
   const model::ModelSpec spec = model::spec_of(shape);
-  return std::make_unique<Engine>(spec, load, [&](vulkan::Device& device) {
-    return model::synthesize(
-        shape, device,
-        [&](uint64_t done, uint64_t total) {
-          return !load.progress || load.progress({done, total});
-        },
-        context_room(spec, load, device.physical()));
-  });
+  return std::make_unique<Engine>(
+      spec, load, [=](vulkan::Device& device, const model::LoadCallback& progress) {
+        return model::synthesize(shape, device, progress, context_room(spec, load, device.physical()));
+      });
 }
 
 }  // namespace caldera::engine

@@ -25,6 +25,7 @@ LoadOptions settled(const TuneRequest& request) {
   LoadOptions load = request.load;
   load.context = kernels::kPageTokens;
   load.sequences = std::ranges::max(request.sequences);
+  load.recoveries = 0;
   load.tuning = Tuning::kOff;  // until everything is ready
   return load;
 }

@@ -29,6 +29,7 @@ class InputFile {
   const std::filesystem::path& path() const { return path_; }
   uint64_t size() const { return identity_.size; }  ///< bytes, when it was opened
   int descriptor() const { return descriptor_.number(); }
+  const FileIdentity& identity() const { return identity_; }
 
   /// Fills `out` from `offset`. `what` names the thing read in errors ("tensor 'x'").
   /// Errors: kFile, when the read fails or the file has shrunk since it was opened.

@@ -305,6 +305,7 @@ std::vector<TunedProduct> tune(vulkan::Device& device, Kernels& kernels, std::sp
   }
   if (searches.empty()) return results;
   Tuner(device, kernels, vectors, options).run(searches);
+  device.demand_alive();  // a candidate that cannot be run is passed over; what a lost device told is nothing
   for (const Search& search : searches) {
     results.push_back(search.result);
     // What was never compared with anything is left for another day.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caldera/error.hpp"
+#include "vulkan/device_lost.hpp"
 #include "vulkan/result.hpp"
 
 namespace caldera::vulkan {
@@ -94,11 +95,18 @@ VkDevice create_device(const PhysicalDevice& physical, bool compile_only) {
   return device;
 }
 
+std::chrono::nanoseconds patience_with(const PhysicalDevice& physical, const DeviceOptions& options) {
+  if (options.patience.count() > 0) return options.patience;
+  if (physical.type == VK_PHYSICAL_DEVICE_TYPE_CPU) return std::chrono::nanoseconds::max();
+  return kPatience;
+}
+
 }  // namespace
 
 Device::Device(const Instance& /*instance*/, PhysicalDevice physical, const DeviceOptions& options)
     : physical_(std::move(physical)),
       compile_only_(options.compile_only),
+      patience_(patience_with(physical_, options)),
       device_(create_device(physical_, compile_only_)) {
   try {
     open(options);
@@ -128,7 +136,7 @@ void Device::open(const DeviceOptions& options) {
 }
 
 void Device::close() {
-  if (!compile_only_) vkDeviceWaitIdle(device_);
+  if (!compile_only_ && !stuck_) vkDeviceWaitIdle(device_);
   staging_.reset();
   memory_.reset();
   vkDestroySemaphore(device_, timeline_, nullptr);
@@ -136,7 +144,25 @@ void Device::close() {
   vkDestroyDevice(device_, nullptr);
 }
 
+void Device::demand_alive() const {
+  if (lost_) throw DeviceLost("the device was lost");
+}
+
+void Device::demand(VkResult result, std::string_view what) const {
+  if (result == VK_ERROR_DEVICE_LOST) lost_ = true;
+  check(result, what);
+}
+
+void Device::give_up(uint64_t value) {
+  lost_ = true;
+  stuck_ = true;
+  throw DeviceLost(fmt::format(
+      "the device has finished nothing for {:.0f} s, at submission {} of {}: its driver does not say why",
+      std::chrono::duration<double>(patience_).count(), value, submitted_));
+}
+
 uint64_t Device::submit(std::span<const VkCommandBuffer> buffers) {
+  demand_alive();
   std::vector<VkCommandBufferSubmitInfo> infos;
   infos.reserve(buffers.size());
   for (VkCommandBuffer buffer : buffers) {
@@ -151,7 +177,7 @@ uint64_t Device::submit(std::span<const VkCommandBuffer> buffers) {
   submit.pCommandBufferInfos = infos.data();
   submit.signalSemaphoreInfoCount = 1;
   submit.pSignalSemaphoreInfos = &signal;
-  check(vkQueueSubmit2(queue_, 1, &submit, VK_NULL_HANDLE), "submitting work");
+  demand(vkQueueSubmit2(queue_, 1, &submit, VK_NULL_HANDLE), "submitting work");
   return ++submitted_;
 }
 
@@ -160,12 +186,25 @@ void Device::wait(uint64_t value) {
   info.semaphoreCount = 1;
   info.pSemaphores = &timeline_;
   info.pValues = &value;
-  check(vkWaitSemaphores(device_, &info, UINT64_MAX), "waiting for the device");
+  demand_alive();
+  const auto patience = static_cast<uint64_t>(patience_.count());
+  uint64_t before = 0;
+  for (;;) {
+    const VkResult result = vkWaitSemaphores(device_, &info, patience);
+    demand(result, "waiting for the device");
+    if (result == VK_SUCCESS) return;
+    uint64_t now = 0;
+    demand(vkGetSemaphoreCounterValue(device_, timeline_, &now), "asking the device how far it is");
+    if (now >= value) return;
+    if (now == before) give_up(value);
+    before = now;
+  }
 }
 
 bool Device::reached(uint64_t value) const {
   uint64_t now = 0;
-  check(vkGetSemaphoreCounterValue(device_, timeline_, &now), "asking the device how far it is");
+  demand_alive();
+  demand(vkGetSemaphoreCounterValue(device_, timeline_, &now), "asking the device how far it is");
   return now >= value;
 }
 
@@ -217,6 +256,8 @@ void Device::download(const Allocation& from, uint64_t offset, std::span<std::by
   try {
     landing = memory_->allocate(std::min<uint64_t>(kLandingBytes, out.size()), Residency::kHostRead,
                                 Purpose::kStaging, "a buffer to read back into");
+  } catch (const DeviceLost&) {
+    throw;
   } catch (const Error&) {
     if (from.host() == nullptr) throw;
     std::memcpy(out.data(), from.host() + offset, out.size());  // slowly, then

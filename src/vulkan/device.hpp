@@ -3,15 +3,22 @@
 
 #include <vulkan/vulkan.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "vulkan/instance.hpp"
 #include "vulkan/memory_pool.hpp"
 #include "vulkan/staging.hpp"
 
 namespace caldera::vulkan {
+
+/// How long a GPU may work without finishing anything before it counts as lost: drivers bound it to some
+/// seconds themselves, and submissions aim at a fraction of one.
+inline constexpr std::chrono::seconds kPatience{120};
 
 struct DeviceOptions {
   uint64_t memory_limit = 0;       ///< see MemoryPool
@@ -20,8 +27,11 @@ struct DeviceOptions {
   /// their statistics and code (VK_KHR_pipeline_executable_properties); there is no memory, and recordings
   /// hold nothing.
   bool compile_only = false;
+  /// Instead of kPatience, or for ever of a software device, which is slow and never lost; 0: as said.
+  std::chrono::milliseconds patience{0};
 };
 
+/// Every function that asks something of the device throws DeviceLost once it is lost.
 class Device {
  public:
   /// Errors: kDevice, kMemory.
@@ -38,12 +48,15 @@ class Device {
 
   /// Submits command buffers in order and returns the timeline value that is reached when they are done.
   uint64_t submit(std::span<const VkCommandBuffer> buffers);
-  /// Waits until the timeline reaches `value`. Errors: kDevice when the device is lost.
+  /// Waits until the timeline reaches `value`. A device that finishes nothing for as long as its patience is
+  /// lost too.
   void wait(uint64_t value);
   /// Whether the timeline has reached `value`.
   bool reached(uint64_t value) const;
   /// Waits for everything submitted.
   void wait_all() { wait(submitted_); }
+  /// Throws DeviceLost if the device is known to be lost.
+  void demand_alive() const;
 
   /// Copies from host memory into an allocation, through staging buffers where the host cannot see it.
   /// Whatever is submitted later finds the data there; until then `to` must stay.
@@ -56,10 +69,16 @@ class Device {
  private:
   void open(const DeviceOptions& options);
   void close();
+  /// As check(), and remembers a loss.
+  void demand(VkResult result, std::string_view what) const;
+  [[noreturn]] void give_up(uint64_t value);
   void copy(VkBuffer from, uint64_t from_offset, VkBuffer to, uint64_t to_offset, uint64_t bytes);
 
   PhysicalDevice physical_;
   bool compile_only_;
+  std::chrono::nanoseconds patience_;
+  mutable std::atomic<bool> lost_ = false;
+  bool stuck_ = false;  ///< lost, and the driver does not say so
   VkDevice device_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   VkCommandPool commands_ = VK_NULL_HANDLE;

@@ -142,7 +142,7 @@ Instance::Instance(bool validation) {
         VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
     info.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT;
     info.pfnUserCallback = on_message;
-    info.pUserData = &log_;
+    info.pUserData = log_.get();
     const VkResult made = make != nullptr ? make(instance_, &info, nullptr, &messenger_) : VK_SUCCESS;
     if (made != VK_SUCCESS) vkDestroyInstance(instance_, nullptr);
     check(made, "installing the validation log");

@@ -3,6 +3,7 @@
 
 #include <vulkan/vulkan.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,9 @@ class Instance {
 
   VkInstance handle() const { return instance_; }
   bool validation() const { return messenger_ != VK_NULL_HANDLE; }
-  const ValidationLog& validation_log() const { return log_; }
+  /// Outlives the instance, so that what is said while it ends is not lost.
+  std::shared_ptr<const ValidationLog> shared_validation_log() const { return log_; }
+  const ValidationLog& validation_log() const { return *log_; }
 
   /// All devices, the one that `choice` names (see list_devices) marked as chosen.
   std::vector<PhysicalDevice> devices(const std::string& choice) const;
@@ -62,7 +65,7 @@ class Instance {
  private:
   VkInstance instance_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
-  ValidationLog log_;
+  std::shared_ptr<ValidationLog> log_ = std::make_shared<ValidationLog>();
 };
 
 }  // namespace caldera::vulkan

@@ -281,6 +281,7 @@ Allocation MemoryPool::from_driver(uint64_t bytes, Residency residency, Purpose 
         chunks_.push_back({std::move(chunk), residency, place.heap, false});
         return hand_out(chunks_.back(), offset.value_or(0), bytes, purpose);
       }
+      if (refusal == VK_ERROR_DEVICE_LOST) check(refusal, "asking for memory");
       if (size <= bytes) break;
     }
   }
@@ -354,6 +355,7 @@ std::optional<Allocation> MemoryPool::import(std::span<std::byte> memory, Purpos
   VkResult result = VK_SUCCESS;
   std::unique_ptr<Chunk> chunk = Chunk::import(device_, memory, result);
   if (chunk == nullptr) {
+    if (result == VK_ERROR_DEVICE_LOST) check(result, "importing memory");
     refusal = fmt::format("{} refuses mapped files ({})", physical_.info.name, result_name(result));
     return std::nullopt;
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "vulkan/device_lost.hpp"
+
 namespace caldera::vulkan {
 
 std::string_view result_name(VkResult result) {
@@ -43,12 +45,12 @@ void check(VkResult result, std::string_view what) {
                                  result == VK_ERROR_TOO_MANY_OBJECTS
                              ? ErrorKind::kMemory
                              : ErrorKind::kDevice;
-  const std::string_view mend =
-      result == VK_ERROR_DEVICE_LOST
-          ? "; the driver gave up on the device: see the kernel's log, and start again"
-          : "";
-  throw Error(kind, fmt::format("{} failed with {} ({}){}", what, result_name(result),
-                                static_cast<int>(result), mend));
+  const std::string message =
+      fmt::format("{} failed with {} ({})", what, result_name(result), static_cast<int>(result));
+  if (result == VK_ERROR_DEVICE_LOST) {
+    throw DeviceLost(message + ": the driver gave up on it, and the kernel's log may say why");
+  }
+  throw Error(kind, message);
 }
 
 }  // namespace caldera::vulkan

@@ -247,8 +247,9 @@ TEST(BenchTest, ActivationsStayFiniteThroughManyLayers) {
   }
   LoadOptions options;
   options.context = 64;
-  Engine engine(model::spec_of(shape), options,
-                [&](vulkan::Device& device) { return model::synthesize(shape, device, {}); });
+  Engine engine(model::spec_of(shape), options, [&](vulkan::Device& device, const model::LoadCallback&) {
+    return model::synthesize(shape, device, {});
+  });
   const uint32_t slot = engine.open_slot();
   engine.slot(slot).tokens = {1, 2, 3, 49151};
   const std::vector<float> logits = engine.logits_from(slot, 0);

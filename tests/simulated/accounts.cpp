@@ -27,7 +27,8 @@ void Accounts::set_as_shown() {
   total_ = 0;
   largest_ = 0;
   allocation_fault_ = {};
-  submission_fault_ = {};
+  losses_ = {};
+  set_loss(shown_.loss);
 }
 
 VkResult Accounts::take(const Piece& piece) {
@@ -79,9 +80,9 @@ void Accounts::forget(VkDeviceMemory memory) {
   take_back(*piece);
 }
 
-bool Accounts::loses_device() {
+bool Accounts::loses_device(LossPoint point) {
   const std::scoped_lock lock(mutex_);
-  return submission_fault_.strikes();
+  return losses_[static_cast<size_t>(point)].strikes();
 }
 
 void Accounts::set_budget(uint32_t heap, uint64_t bytes) {
@@ -104,9 +105,13 @@ void Accounts::refuse_allocations(uint64_t first, uint64_t count) {
   allocation_fault_.set(first, count);
 }
 
-void Accounts::lose_device_at(uint64_t submission) {
+void Accounts::lose_device(const Loss& loss) {
   const std::scoped_lock lock(mutex_);
-  submission_fault_.set(submission, 1);
+  set_loss(loss);
+}
+
+void Accounts::set_loss(const Loss& loss) {
+  losses_[static_cast<size_t>(loss.point)].set(loss.first, loss.count);
 }
 
 uint64_t Accounts::budget(uint32_t heap) const {

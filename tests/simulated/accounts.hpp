@@ -3,12 +3,14 @@
 
 #include <vulkan/vulkan_core.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
 
+#include "simulated/loss.hpp"
 #include "simulated/shown_device.hpp"
 
 namespace caldera::simulated {
@@ -60,14 +62,14 @@ class Accounts {
   /// Gives back what is remembered.
   void forget(VkDeviceMemory memory);
 
-  /// Called once a submission: whether the device is lost by it.
-  bool loses_device();
+  /// Called each time that the point is passed: whether the device is lost by it.
+  bool loses_device(LossPoint point);
 
   void set_budget(uint32_t heap, uint64_t bytes);
   void enforce_budget(bool enforced);
   void refuse_imports(bool refused);
   void refuse_allocations(uint64_t first, uint64_t count);
-  void lose_device_at(uint64_t submission);
+  void lose_device(const Loss& loss);
 
   uint64_t budget(uint32_t heap) const;
   uint64_t used(uint32_t heap) const;
@@ -78,6 +80,7 @@ class Accounts {
 
  private:
   void set_as_shown();
+  void set_loss(const Loss& loss);
 
   mutable std::mutex mutex_;
   ShownDevice shown_;
@@ -90,7 +93,7 @@ class Accounts {
   bool enforce_budget_ = false;
   bool refuse_imports_ = false;
   Fault allocation_fault_;
-  Fault submission_fault_;
+  std::array<Fault, kLossPoints> losses_;
   std::map<VkDeviceMemory, Piece> pieces_;
 };
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "simulated/loss.hpp"
+
 namespace caldera::simulated {
 
 /// The functions of SimulatedDevice (simulated_device.hpp), which says what they do.
@@ -14,7 +16,7 @@ struct Control {
   void (*enforce_budget)(bool enforced);
   void (*refuse_imports)(bool refused);
   void (*refuse_allocations)(uint64_t first, uint64_t count);
-  void (*lose_device_at)(uint64_t submission);
+  void (*lose_device)(const Loss& loss);
   uint64_t (*used)(uint32_t heap);
   uint64_t (*imported)();
   uint64_t (*live_allocations)();

@@ -1,5 +1,6 @@
 // What the simulated device does: its memory, and submissions that may lose it.
 #include <string_view>
+#include <vector>
 
 #include "simulated/dispatch.hpp"
 
@@ -31,6 +32,17 @@ bool imports_host_memory(const VkMemoryAllocateInfo& info) {
   return false;
 }
 
+/// Whether the device is lost by passing `point`, or was before. `idle` waits for what was submitted before,
+/// so that the program may destroy things as it may after a loss.
+template <class Idle>
+bool is_lost(DeviceBelow& below, LossPoint point, Idle idle) {
+  if (!below.lost && state().accounts.loses_device(point)) {
+    idle();
+    below.lost = true;
+  }
+  return below.lost;
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAllocateInfo* info,
                                                const VkAllocationCallbacks* allocator,
                                                VkDeviceMemory* memory) {
@@ -40,6 +52,9 @@ VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device, const VkMemoryAl
   if (info->memoryTypeIndex >= row.types.size()) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
   const Piece piece{row.types[info->memoryTypeIndex].heap, info->allocationSize, info->memoryTypeIndex,
                     imports_host_memory(*info)};
+  if (is_lost(below, LossPoint::kAllocation, [&] { below.DeviceWaitIdle(device); })) {
+    return VK_ERROR_DEVICE_LOST;
+  }
   VkResult result = now.accounts.take(piece);
   if (result != VK_SUCCESS) return result;
   VkMemoryAllocateInfo passed = *info;
@@ -108,28 +123,43 @@ VKAPI_ATTR VkResult VKAPI_CALL get_host_pointer_properties(VkDevice device,
   return result;
 }
 
-/// Whether this submission loses the device, or an earlier one has. What was submitted before runs to its end
-/// first, so that the program may destroy things as it may after a loss.
-bool is_lost(DeviceBelow& below, VkQueue queue) {
-  if (!below.lost && state().accounts.loses_device()) {
-    below.QueueWaitIdle(queue);
-    below.lost = true;
+enum class Fate { kDone, kLost, kWithoutWork, kNever };
+
+Fate fate_of_submission(DeviceBelow& below, VkQueue queue) {
+  const auto idle = [&] { below.QueueWaitIdle(queue); };
+  if (is_lost(below, LossPoint::kSubmission, idle)) return Fate::kLost;
+  if (is_lost(below, LossPoint::kUnsaid, idle)) {
+    below.unsaid = true;
+    return Fate::kWithoutWork;
   }
-  return below.lost;
+  if (!below.stuck && state().accounts.loses_device(LossPoint::kStuck)) below.stuck = true;
+  return below.stuck ? Fate::kNever : Fate::kDone;
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count, const VkSubmitInfo* submits,
                                             VkFence fence) {
   DeviceBelow& below = state().devices.at(queue);
-  if (is_lost(below, queue)) return VK_ERROR_DEVICE_LOST;
-  return below.QueueSubmit(queue, count, submits, fence);
+  const Fate fate = fate_of_submission(below, queue);
+  if (fate == Fate::kLost) return VK_ERROR_DEVICE_LOST;
+  if (fate == Fate::kNever) return VK_SUCCESS;
+  std::vector<VkSubmitInfo> passed(submits, submits + count);
+  if (fate == Fate::kWithoutWork) {
+    for (VkSubmitInfo& submit : passed) submit.commandBufferCount = 0;
+  }
+  return below.QueueSubmit(queue, count, passed.data(), fence);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL queue_submit2(VkQueue queue, uint32_t count, const VkSubmitInfo2* submits,
                                              VkFence fence) {
   DeviceBelow& below = state().devices.at(queue);
-  if (is_lost(below, queue)) return VK_ERROR_DEVICE_LOST;
-  return below.QueueSubmit2(queue, count, submits, fence);
+  const Fate fate = fate_of_submission(below, queue);
+  if (fate == Fate::kLost) return VK_ERROR_DEVICE_LOST;
+  if (fate == Fate::kNever) return VK_SUCCESS;
+  std::vector<VkSubmitInfo2> passed(submits, submits + count);
+  if (fate == Fate::kWithoutWork) {
+    for (VkSubmitInfo2& submit : passed) submit.commandBufferInfoCount = 0;
+  }
+  return below.QueueSubmit2(queue, count, passed.data(), fence);
 }
 
 /// Waits and queries: of a lost device they return at once, for what they wait for never comes.
@@ -138,6 +168,17 @@ VKAPI_ATTR VkResult VKAPI_CALL unless_lost(Handle handle, Arguments... arguments
   DeviceBelow& below = state().devices.at(handle);
   if (below.lost) return VK_ERROR_DEVICE_LOST;
   return (below.*Next)(handle, arguments...);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL wait_semaphores(VkDevice device, const VkSemaphoreWaitInfo* info,
+                                               uint64_t timeout) {
+  DeviceBelow& below = state().devices.at(device);
+  if (below.unsaid) {  // the semaphore of what was not done is raised all the same
+    below.unsaid = false;
+    return below.WaitSemaphores(device, info, timeout);
+  }
+  if (is_lost(below, LossPoint::kWait, [&] { below.DeviceWaitIdle(device); })) return VK_ERROR_DEVICE_LOST;
+  return below.WaitSemaphores(device, info, timeout);
 }
 
 VKAPI_ATTR void VKAPI_CALL destroy_device(VkDevice device, const VkAllocationCallbacks* allocator) {
@@ -163,8 +204,6 @@ PFN_vkVoidFunction device_function(const char* name) {
       erase_type(get_requirements2<&D::GetDeviceBufferMemoryRequirements, VkDeviceBufferMemoryRequirements>);
   static const auto device_image =
       erase_type(get_requirements2<&D::GetDeviceImageMemoryRequirements, VkDeviceImageMemoryRequirements>);
-  static const auto wait_semaphores =
-      erase_type(unless_lost<&D::WaitSemaphores, VkDevice, const VkSemaphoreWaitInfo*, uint64_t>);
   static const auto counter_value =
       erase_type(unless_lost<&D::GetSemaphoreCounterValue, VkDevice, VkSemaphore, uint64_t*>);
   static const std::unordered_map<std::string_view, PFN_vkVoidFunction> functions = {
@@ -193,8 +232,8 @@ PFN_vkVoidFunction device_function(const char* name) {
       {"vkWaitForFences",
        erase_type(unless_lost<&D::WaitForFences, VkDevice, uint32_t, const VkFence*, VkBool32, uint64_t>)},
       {"vkGetFenceStatus", erase_type(unless_lost<&D::GetFenceStatus, VkDevice, VkFence>)},
-      {"vkWaitSemaphores", wait_semaphores},
-      {"vkWaitSemaphoresKHR", wait_semaphores},
+      {"vkWaitSemaphores", erase_type(wait_semaphores)},
+      {"vkWaitSemaphoresKHR", erase_type(wait_semaphores)},
       {"vkGetSemaphoreCounterValue", counter_value},
       {"vkGetSemaphoreCounterValueKHR", counter_value},
   };

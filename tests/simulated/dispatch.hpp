@@ -58,6 +58,8 @@ struct DeviceBelow {
   /// The driver's own type of memory that everything is put into: visible to the host and coherent.
   uint32_t memory_type = 0;
   std::atomic<bool> lost = false;
+  std::atomic<bool> stuck = false;   ///< see LossPoint::kStuck
+  std::atomic<bool> unsaid = false;  ///< lost, and the next wait does not say so
   CALDERA_DEVICE_FUNCTIONS(CALDERA_MEMBER)
 };
 

@@ -62,7 +62,7 @@ constexpr Control kControl = {
     [](bool enforced) { state().accounts.enforce_budget(enforced); },
     [](bool refused) { state().accounts.refuse_imports(refused); },
     [](uint64_t first, uint64_t count) { state().accounts.refuse_allocations(first, count); },
-    [](uint64_t submission) { state().accounts.lose_device_at(submission); },
+    [](const Loss& loss) { state().accounts.lose_device(loss); },
     [](uint32_t heap) { return state().accounts.used(heap); },
     [] { return state().accounts.imported(); },
     [] { return state().accounts.live_allocations(); },

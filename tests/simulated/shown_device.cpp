@@ -3,6 +3,7 @@
 #include <vulkan/vulkan_core.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -84,6 +85,31 @@ plan::Topology scale_topology(plan::Topology topology, double divisor) {
   return topology;
 }
 
+Loss parse_loss(std::string_view text) {
+  constexpr std::array<std::string_view, kLossPoints> kNames = {"submission", "wait", "allocation", "unsaid",
+                                                                "stuck"};
+  Loss loss;
+  const size_t colon = std::min(text.find(':'), text.size());
+  const auto name = std::find(kNames.begin(), kNames.end(), text.substr(0, colon));
+  const char* at = text.data() + colon;
+  const char* const end = text.data() + text.size();
+  bool good = name != kNames.end() && at != end;
+  if (good) {
+    loss.point = static_cast<LossPoint>(name - kNames.begin());
+    for (uint64_t* number : {&loss.first, &loss.count}) {
+      if (at == end) break;
+      const auto [rest, error] = std::from_chars(at + 1, end, *number);
+      good = good && *at == ':' && error == std::errc();
+      at = rest;
+    }
+  }
+  if (!good || at != end) {
+    refuse_setting("CALDERA_SIMULATE_LOSS", text,
+                   "a point (submission, wait, allocation, unsaid, stuck) and its first time: 'wait:3'");
+  }
+  return loss;
+}
+
 ShownDevice shown_device() {
   const std::string row = environment("CALDERA_SIMULATE");
   if (row.empty()) refuse_setting("CALDERA_SIMULATE", "", "the name of a topology, or a file that holds one");
@@ -101,6 +127,8 @@ ShownDevice shown_device() {
   shown.reports_budget = shown.topology.name != kRowWithoutBudget;
   shown.enforce_budget = flag("CALDERA_SIMULATE_BUDGET", "enforced");
   shown.refuse_imports = flag("CALDERA_SIMULATE_IMPORT", "refused");
+  const std::string loss = environment("CALDERA_SIMULATE_LOSS");
+  if (!loss.empty()) shown.loss = parse_loss(loss);
   const std::string allocations = environment("CALDERA_SIMULATE_ALLOCATIONS");
   if (!allocations.empty()) {
     const auto [rest, error] =

@@ -7,12 +7,14 @@
 //   CALDERA_SIMULATE_BUDGET       "enforced": refuse what exceeds a budget; real drivers only report it
 //   CALDERA_SIMULATE_IMPORT       "refused": refuse to import host memory
 //   CALDERA_SIMULATE_ALLOCATIONS  most live allocations, 4096 if unset
+//   CALDERA_SIMULATE_LOSS         "submission:40" or "wait:3:2": see Loss
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
 #include "plan/topology.hpp"
+#include "simulated/loss.hpp"
 
 namespace caldera::simulated {
 
@@ -22,6 +24,7 @@ struct ShownDevice {
   bool enforce_budget = false;
   bool refuse_imports = false;
   uint32_t max_allocations = 4096;  ///< the least that Vulkan allows a driver to grant
+  Loss loss;
 };
 
 /// Reads the environment. Errors: kUsage, and those of plan::find_topology.
@@ -29,6 +32,9 @@ ShownDevice shown_device();
 
 /// The number that sizes are divided by; `total` is the sum of the heaps. Errors: kUsage.
 double parse_scale(std::string_view text, uint64_t total);
+
+/// "POINT:FIRST" or "POINT:FIRST:COUNT". Errors: kUsage.
+Loss parse_loss(std::string_view text);
 
 /// All sizes divided. A cap that the row does not know becomes 2 GiB first, the least that any row reports;
 /// none becomes less than 32 MiB, because what the engine needs in one piece does not shrink with the row.

@@ -35,6 +35,7 @@ SimulatedDevice::SimulatedDevice(const std::string& row, const SimulatedOptions&
     set("CALDERA_SIMULATE_BUDGET", options.enforce_budget ? "enforced" : "");
     set("CALDERA_SIMULATE_IMPORT", options.refuse_imports ? "refused" : "");
     set("CALDERA_SIMULATE_ALLOCATIONS", options.allocations ? std::to_string(*options.allocations) : "");
+    set("CALDERA_SIMULATE_LOSS", options.loss);
     set("VK_LAYER_PATH", layer_folders() + ":" CALDERA_SIMULATED_FOLDER);
     set("VK_INSTANCE_LAYERS", (options.validation ? std::string(kValidation) + ":" : "") + kLayer);
     topology_ = simulated::shown_device().topology;

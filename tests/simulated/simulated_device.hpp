@@ -21,6 +21,7 @@ struct SimulatedOptions {
   bool enforce_budget = false;          ///< refuse what exceeds a budget
   bool refuse_imports = false;          ///< of host memory
   std::optional<uint32_t> allocations;  ///< most live ones; 4096 unless said
+  std::string loss;  ///< "submission:40": when it is lost; for children, which nobody tells
   /// The instances will be made with validation, which has to see the simulated device, not the driver.
   bool validation = false;
 };
@@ -45,9 +46,11 @@ class SimulatedDevice {
   /// Refuses the `first` allocation from now (1: the next) and all but the first `count - 1` after it are
   /// granted again.
   void refuse_allocation(uint64_t first, uint64_t count = 1) { control_->refuse_allocations(first, count); }
-  /// The `submission`-th from now (1: the next) ends with VK_ERROR_DEVICE_LOST, and so does all that its
-  /// VkDevice is asked for afterwards.
-  void lose_device_at(uint64_t submission) { control_->lose_device_at(submission); }
+  /// See Loss: the device ends with VK_ERROR_DEVICE_LOST there, and so does all that its VkDevice is asked
+  /// for afterwards.
+  void lose_device(simulated::LossPoint point, uint64_t first, uint64_t count = 1) {
+    control_->lose_device({point, first, count});
+  }
   /// Takes back all of the above; what is allocated stays.
   void reset() { control_->reset(); }
 

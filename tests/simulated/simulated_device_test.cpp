@@ -315,7 +315,7 @@ TEST(SimulatedDevice, IsLostAtTheSubmissionItIsToldAndStaysLost) {
     info.pValues = &value;
     return vkWaitSemaphores(opened.device.handle(), &info, UINT64_MAX);
   };
-  opened.simulated.lose_device_at(2);
+  opened.simulated.lose_device(simulated::LossPoint::kSubmission, 2);
   EXPECT_EQ(submit(1), VK_SUCCESS);
   EXPECT_EQ(wait(1), VK_SUCCESS);
   EXPECT_EQ(submit(2), VK_ERROR_DEVICE_LOST);
