@@ -2,6 +2,7 @@
 
 #include "caldera/error.hpp"
 #include "kernels/matrix_speed.hpp"
+#include "vulkan/device_lost.hpp"
 #include "vulkan/instance.hpp"
 
 namespace caldera::engine {
@@ -14,6 +15,8 @@ std::optional<double> matrix_speed(const std::string& device_choice) {
     const auto speed = kernels::matrix_speed(device, pipelines);
     if (!speed) return std::nullopt;
     return speed->flop_per_second * 1e-12;
+  } catch (const vulkan::DeviceLost&) {
+    throw;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kDevice) return std::nullopt;
     throw;

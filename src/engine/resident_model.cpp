@@ -121,11 +121,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
 }
 
 ResidentModel::~ResidentModel() {
-  // A lost device cannot be waited for, and there is nobody left to tell.
-  try {
-    device_.wait_all();
-  } catch (const Error&) {
-  }
+  device_.settle();
   pipelines_.save();
 }
 

@@ -136,7 +136,7 @@ void Device::open(const DeviceOptions& options) {
 }
 
 void Device::close() {
-  if (!compile_only_ && !stuck_) vkDeviceWaitIdle(device_);
+  settle();
   staging_.reset();
   memory_.reset();
   vkDestroySemaphore(device_, timeline_, nullptr);
@@ -144,12 +144,16 @@ void Device::close() {
   vkDestroyDevice(device_, nullptr);
 }
 
+void Device::settle() const noexcept {
+  if (!compile_only_ && !stuck_) vkDeviceWaitIdle(device_);
+}
+
 void Device::demand_alive() const {
   if (lost_) throw DeviceLost("the device was lost");
 }
 
 void Device::demand(VkResult result, std::string_view what) const {
-  if (result == VK_ERROR_DEVICE_LOST) lost_ = true;
+  if (result == VK_ERROR_DEVICE_LOST && !lost_.exchange(true)) settle();
   check(result, what);
 }
 
@@ -157,7 +161,7 @@ void Device::give_up(uint64_t value) {
   lost_ = true;
   stuck_ = true;
   throw DeviceLost(fmt::format(
-      "the device has finished nothing for {:.0f} s, at submission {} of {}: its driver does not say why",
+      "the device has finished nothing for {:g} s, at submission {} of {}: its driver does not say why",
       std::chrono::duration<double>(patience_).count(), value, submitted_));
 }
 

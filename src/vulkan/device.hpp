@@ -55,6 +55,9 @@ class Device {
   bool reached(uint64_t value) const;
   /// Waits for everything submitted.
   void wait_all() { wait(submitted_); }
+  /// Before things of the device are destroyed: nothing submitted is under way any more, not even on a lost
+  /// device, unless it is stuck.
+  void settle() const noexcept;
   /// Throws DeviceLost if the device is known to be lost.
   void demand_alive() const;
 
