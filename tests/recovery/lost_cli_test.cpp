@@ -56,7 +56,7 @@ TEST_F(LostCli, AnAnswerGoesOn) {
 }
 
 TEST_F(LostCli, AChatKeepsItsConversation) {
-  const SimulatedDevice simulated = device("submission:14:4");
+  const SimulatedDevice simulated = device("submission:6:4");
   Terminal terminal(CALDERA_PROGRAM, {"run", file_, "--ignore-end", "-n", "8", "-c", "256", "--seed", "5"});
   ASSERT_TRUE(terminal.expect("> ")) << terminal.transcript();
   terminal.send("Hello\r");
