@@ -3,5 +3,6 @@
 
 #include "caldera/device.hpp"
 #include "caldera/error.hpp"
+#include "caldera/kv_format.hpp"
 #include "caldera/model.hpp"
 #include "caldera/session.hpp"

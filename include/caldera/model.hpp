@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "caldera/device.hpp"
+#include "caldera/kv_format.hpp"
 
 namespace caldera {
 
@@ -90,6 +91,7 @@ struct LoadOptions {
   /// Most bytes of memory at the device's own speed (unified devices: of all memory); 0: what the device
   /// gives.
   uint64_t memory_limit = 0;
+  KvFormats kv;  ///< how keys and values are kept; kUnsupported where the model's heads do not allow it
   LoadWay way = LoadWay::kAuto;
   uint64_t ring_bytes = 0;  ///< host memory that a file is read through; 0: chosen, at most 1 GiB
   Arithmetic arithmetic = Arithmetic::kAuto;

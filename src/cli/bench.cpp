@@ -139,7 +139,6 @@ void declare_bench(CLI::App& app, Action& action) {
         options->bench.repeats = static_cast<uint32_t>(parse_integer("--repeats", text, 1, 1000));
       },
       "How often each test is run (default: 5); the median counts");
-  app.add_option("--kv", "The format of keys and values (f16)")->check(CLI::IsMember({"f16"}));
   declare_load_options(app, options->bench.load);
   app.add_flag("--profile", options->bench.profile,
                "After each test, show where its time goes: timestamps around every dispatch");

@@ -10,6 +10,7 @@
 #include "cli/memory_json.hpp"
 #include "cli/output.hpp"
 #include "cli/table.hpp"
+#include "plan/kv_format.hpp"
 
 namespace caldera::cli {
 namespace {
@@ -96,6 +97,7 @@ std::vector<std::string> facts(const BenchReport& report) {
     lines.push_back(
         fmt::format("matrix units: {} TFLOP/s measured (f16 into f32)", figure(*report.matrix_speed)));
   }
+  lines.push_back(fmt::format("KV memory: {}", plan::kv_name(report.kv_formats)));
   lines.push_back(fmt::format("work: {} dispatches and {} barriers per decoded token", report.step.dispatches,
                               report.step.barriers));
   return lines;
@@ -167,7 +169,9 @@ Json bench_json(const BenchReport& report) {
             {"format", report.format},
             {"parameters", report.parameters},
             {"synthetic", report.synthetic},
-            {"context", report.context}}},
+            {"context", report.context},
+            {"kv_keys", plan::kv_name(report.kv_formats.keys)},
+            {"kv_values", plan::kv_name(report.kv_formats.values)}}},
           {"device",
            {{"name", report.device.name}, {"type", report.device.type}, {"driver", report.device.driver}}},
           {"memory", to_json(report.memory)},

@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "cli/kv_options.hpp"
 #include "cli/parse.hpp"
 
 namespace caldera::cli {
@@ -15,6 +16,7 @@ void declare_load_options(CLI::App& app, LoadOptions& options) {
       "Most device memory to use: 96GiB, 500M; on a graphics card, of its own memory (default: what the "
       "device "
       "gives)");
+  declare_kv_options(app, options.kv);
   static const std::map<std::string, LoadWay> kWays = {
       {"auto", LoadWay::kAuto}, {"copy", LoadWay::kCopy}, {"import", LoadWay::kImport}};
   app.add_option_function<std::string>(

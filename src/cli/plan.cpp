@@ -6,6 +6,7 @@
 
 #include "caldera/error.hpp"
 #include "cli/command.hpp"
+#include "cli/kv_options.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/plan_answer.hpp"
@@ -101,16 +102,7 @@ void declare_plan(CLI::App& app, Action& action) {
             static_cast<uint32_t>(parse_integer("--context", text, 1, model::kMaxContext));
       },
       "Most tokens of a conversation (default: 8192, or the model's own if that is less)");
-  app.add_option_function<std::string>(
-      "--kv",
-      [request](const std::string& text) {
-        if (text != "f16" && text != "q8_0") {
-          throw Error(ErrorKind::kUsage,
-                      fmt::format("--kv must be f16 or q8_0, not '{}'", escape(shorten(text, 40))));
-        }
-        request->options.use.kv = text == "f16" ? plan::KvFormat::kF16 : plan::KvFormat::kQ8_0;
-      },
-      "Keep keys and values in f16 (default) or q8_0");
+  declare_kv_options(app, request->options.use.kv);
   app.add_option_function<std::string>(
       "--sequences",
       [request](const std::string& text) {

@@ -1,5 +1,7 @@
 #include "cli/plan_answer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -9,7 +11,8 @@
 namespace caldera::cli {
 namespace {
 
-/// Weights in formats without kernels, architectures that are not known, KV memory in formats to come.
+/// Weights in formats without kernels, architectures that are not known, KV memory in formats that its heads
+/// do not allow.
 std::vector<std::string> not_computed_yet(const plan::ModelShape& shape, const plan::Use& use) {
   std::vector<std::string> list;
   const bool known = std::ranges::any_of(
@@ -20,7 +23,9 @@ std::vector<std::string> not_computed_yet(const plan::ModelShape& shape, const p
     if (!tensor.format.format && formats.insert(tensor.format.name).second)
       list.push_back("weights in " + tensor.format.name);
   }
-  if (use.kv != plan::KvFormat::kF16) list.emplace_back("KV memory in q8_0");
+  const uint32_t head = plan::head_against(shape, use.kv);
+  if (head > 0)
+    list.push_back(fmt::format("KV memory in {} for attention heads of {}", plan::kv_name(use.kv), head));
   return list;
 }
 
@@ -30,8 +35,10 @@ PlanAnswer answer_plan(plan::ModelShape shape, plan::Topology topology, plan::Op
   PlanAnswer answer;
   if (options.use.context == 0) options.use.context = std::min(shape.context, plan::kUsualContext);
   answer.plan = plan::make_plan(shape, topology, options);
-  answer.longest_f16 = plan::longest_context(shape, topology, options, plan::KvFormat::kF16);
-  answer.longest_q8_0 = plan::longest_context(shape, topology, options, plan::KvFormat::kQ8_0);
+  for (const plan::KvFormat kv : plan::kKvFormats) {
+    if (plan::head_against(shape, kv) > 0) continue;
+    answer.longest.emplace_back(kv, plan::longest_context(shape, topology, options, kv));
+  }
   answer.formats = plan::each_format(shape, topology, options);
   if (!answer.plan.fits) answer.remedies = plan::remedies(shape, topology, options);
   answer.not_computed_yet = not_computed_yet(shape, options.use);

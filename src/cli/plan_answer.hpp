@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/plan.hpp"
@@ -14,8 +15,8 @@ struct PlanAnswer {
   plan::Topology topology;
   plan::Options options;  ///< with the context that was planned for
   plan::Plan plan;
-  uint32_t longest_f16 = 0;  ///< the longest context that fits with KV memory in this format
-  uint32_t longest_q8_0 = 0;
+  /// The longest context that fits with KV memory in each format that the model can have.
+  std::vector<std::pair<plan::KvFormat, uint32_t>> longest;
   std::vector<plan::FormatFit> formats;
   std::vector<std::string> remedies;          ///< if it does not fit
   std::vector<std::string> not_computed_yet;  ///< what of the plan this version cannot run

@@ -117,12 +117,16 @@ Json plan_json(const PlanAnswer& answer) {
                        {"missing", fit.plan.missing},
                        {"speed", speed_json(fit.plan)}});
   }
+  Json longest = Json::object();
+  for (const auto& [kv, tokens] : answer.longest) longest[std::string(plan::kv_name(kv))] = tokens;
   const plan::Use& use = answer.options.use;
   return {{"model", model_json(answer.shape)},
           {"topology", topology_json(answer.topology)},
           {"use",
            {{"context", use.context},
-            {"kv", use.kv == plan::KvFormat::kF16 ? "f16" : "q8_0"},
+            {"kv", plan::kv_name(use.kv)},
+            {"kv_keys", plan::kv_name(use.kv.keys)},
+            {"kv_values", plan::kv_name(use.kv.values)},
             {"sequences", use.sequences},
             {"memory_limit", answer.options.memory_limit}}},
           {"needs", needs_json(answer)},
@@ -132,7 +136,7 @@ Json plan_json(const PlanAnswer& answer) {
           {"far_weights", answer.plan.far_weights},
           {"heaps", std::move(heaps)},
           {"speed", speed_json(answer.plan)},
-          {"longest_context", {{"f16", answer.longest_f16}, {"q8_0", answer.longest_q8_0}}},
+          {"longest_context", std::move(longest)},
           {"formats", std::move(formats)},
           {"remedies", answer.remedies},
           {"not_computed_yet", answer.not_computed_yet}};

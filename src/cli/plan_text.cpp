@@ -51,10 +51,6 @@ std::string rate(double tokens) {
                         : fmt::format("{:.2f}", tokens);
 }
 
-std::string_view name_of(plan::KvFormat format) {
-  return format == plan::KvFormat::kF16 ? "f16" : "q8_0";
-}
-
 std::string verdict(const PlanAnswer& answer) {
   const plan::Plan& plan = answer.plan;
   if (!plan.fits) {
@@ -94,7 +90,7 @@ std::string needs(const PlanAnswer& answer) {
     if (need.weights.of(part) > 0) line(name, need.weights.of(part));
   }
   const plan::Use& use = answer.options.use;
-  line(fmt::format("KV memory in {}", name_of(use.kv)), need.kv,
+  line(fmt::format("KV memory in {}", plan::kv_name(use.kv)), need.kv,
        fmt::format("{}{} tokens of {} bytes",
                    use.sequences > 1 ? fmt::format("{} sequences of ", use.sequences) : "", use.context,
                    plan::kv_bytes_per_token(answer.shape, use.kv)));
@@ -177,8 +173,13 @@ std::string contexts(const PlanAnswer& answer) {
     if (longest == 0) return std::string("none");
     return fmt::format("{} tokens{}", longest, longest == answer.shape.context ? " (as trained)" : "");
   };
-  return fmt::format("Longest context that fits: {} with KV in f16, {} in q8_0\n", tokens(answer.longest_f16),
-                     tokens(answer.longest_q8_0));
+  std::string out = "Longest context that fits:";
+  for (size_t i = 0; i < answer.longest.size(); ++i) {
+    const auto& [kv, longest] = answer.longest[i];
+    out += fmt::format("{} {} {} {}", i > 0 ? "," : "", tokens(longest), i > 0 ? "in" : "with KV in",
+                       plan::kv_name(kv));
+  }
+  return out + "\n";
 }
 
 /// Formats that fit, or those that do not, in rows of cells.

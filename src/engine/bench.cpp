@@ -57,10 +57,10 @@ std::string main_format(const model::Weights& weights) {
 }
 
 /// What the layers read of KV memory, those with the same window together.
-std::vector<KvReads> kv_reads(const model::ModelSpec& spec) {
+std::vector<KvReads> kv_reads(const model::ModelSpec& spec, KvFormats kv) {
   std::map<uint32_t, uint64_t> bytes;
   for (const model::LayerSpec& layer : spec.layers) {
-    bytes[layer.window] += kv_bytes_per_token(layer.kv_heads, layer.head);
+    bytes[layer.window] += kv_bytes_per_token(layer.kv_heads, layer.head, kv);
   }
   std::vector<KvReads> reads;
   reads.reserve(bytes.size());
@@ -152,7 +152,8 @@ BenchReport run(const BenchOptions& options, Make make) {
   report.context = engine->context();
   report.device = engine->device_info();
   report.load = engine->load_report();
-  report.kv = kv_reads(engine->spec());
+  report.kv = kv_reads(engine->spec(), options.load.kv);
+  report.kv_formats = options.load.kv;
   report.prompt_work = prompt_work(engine->spec(), engine->weights());
   uint64_t weight_bytes = 0;
   each_matrix(engine->weights(), [&](const kernels::Matrix& matrix) {

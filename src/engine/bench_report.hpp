@@ -74,6 +74,7 @@ struct BenchReport {
   std::optional<double> far_read_bandwidth;  ///< as above, where weights lie across the bus
   std::optional<double> matrix_speed;  ///< 10^12 FLOP/s of matrix units (f16 into f32), measured in this run
   PromptWork prompt_work;
+  KvFormats kv_formats;
   std::vector<KvReads> kv;  ///< all layers
   std::vector<BenchTest> tests;
   std::vector<std::string> validation_messages;  ///< what the validation layer had to say, if it was on

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kMostPatience = 1e6;
 
-LoadOptions checked(const LoadOptions& options) {
+LoadOptions checked(const model::ModelSpec& spec, const LoadOptions& options) {
   if (options.sequences < 1 || options.sequences > kMaxSequences) {
     throw Error(ErrorKind::kUsage, fmt::format("{} sequences were asked for: 1 to {} are possible",
                                                options.sequences, kMaxSequences));
@@ -36,6 +36,7 @@ LoadOptions checked(const LoadOptions& options) {
     throw Error(ErrorKind::kUsage, fmt::format("a ring of {} bytes was asked for: up to {} are possible",
                                                options.ring_bytes, model::kMaxRing));
   }
+  model::demand_kv_formats(spec, options.kv);
   return options;
 }
 
@@ -46,7 +47,7 @@ Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions&
 
 Engine::Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights make_weights)
     : spec_(std::move(spec)),
-      options_(checked(options)),
+      options_(checked(spec_, options)),
       make_weights_(std::move(make_weights)),
       slots_(options_.sequences) {
   load();

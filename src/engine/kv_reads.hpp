@@ -8,8 +8,10 @@
 namespace caldera::engine {
 
 /// Bytes of one token's keys and values in one layer.
-inline uint64_t kv_bytes_per_token(uint32_t kv_heads, uint32_t head) {
-  return 2 * plan::half_layer_bytes(kv_heads, head) / plan::kPageTokens;
+inline uint64_t kv_bytes_per_token(uint32_t kv_heads, uint32_t head, plan::KvFormats kv) {
+  return (plan::half_layer_bytes(kv_heads, head, kv.keys) +
+          plan::half_layer_bytes(kv_heads, head, kv.values)) /
+         plan::kPageTokens;
 }
 
 }  // namespace caldera::engine

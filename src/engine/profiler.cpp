@@ -27,6 +27,10 @@ double sum_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
+uint64_t kv_bytes_of(const kernels::AttentionShape& shape) {
+  return kv_bytes_per_token(shape.kv_heads, shape.head, {shape.k_format, shape.v_format});
+}
+
 }  // namespace
 
 Profiler::Role Profiler::role_of(const model::Operation& operation) {
@@ -38,10 +42,9 @@ Profiler::Role Profiler::role_of(const model::Operation& operation) {
           return {fmt::format(" {}x{}{}", weights.rows, weights.columns, epilogue_name(op.epilogue)),
                   uint64_t{weights.rows} * weights.layout.row_bytes, 0, 0};
         } else if constexpr (std::is_same_v<Op, kernels::Attention>) {
-          return {"", 0, kv_bytes_per_token(op.shape.kv_heads, op.shape.head), op.shape.window};
+          return {"", 0, kv_bytes_of(op.shape), op.shape.window};
         } else if constexpr (std::is_same_v<Op, kernels::DecodeAttention>) {
-          const kernels::AttentionShape& shape = op.rope.shape;
-          return {"", 0, kv_bytes_per_token(shape.kv_heads, shape.head), shape.window};
+          return {"", 0, kv_bytes_of(op.rope.shape), op.rope.shape.window};
         } else {
           return {};
         }

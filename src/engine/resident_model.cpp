@@ -54,13 +54,15 @@ model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions&
   const plan::ModelShape shape = model::plan_shape(spec);
   const plan::Topology topology = vulkan::topology_of(device);
   const auto need = [&](uint32_t context) {
-    const plan::Use use{
-        .context = context, .sequences = options.sequences, .prefill_rows = options.prefill_rows};
+    const plan::Use use{.context = context,
+                        .sequences = options.sequences,
+                        .prefill_rows = options.prefill_rows,
+                        .kv = options.kv};
     return plan::footprint(shape, use, topology.type);
   };
   const plan::Footprint whole = need(options.context > 0 ? options.context : spec.context);
   if (options.context > 0) return {whole.activations + whole.kv, whole.activations + whole.kv};
-  const uint64_t page = options.sequences * model::page_bytes(spec);
+  const uint64_t page = options.sequences * model::page_bytes(spec, options.kv);
   return {whole.activations + page, whole.activations + std::min(whole.kv, need(plan::kUsualContext).kv)};
 }
 
@@ -73,7 +75,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
       pipelines_(device_, cache_folder()),
       kernels_(device_, pipelines_),
       weights_(make_weights(device_, progress)),
-      pages_(device_, model::page_bytes(spec_)),
+      pages_(device_, model::page_bytes(spec_, options.kv)),
       tuning_(options.tuning) {
   if (device_.memory().used_far(Purpose::kWeights) > 0) {
     try {
@@ -110,11 +112,16 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
   const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
                     (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
-  const model::ProgramInputs inputs{page_tables_.address(), slot_addresses_.address(),
-                                    decode_batch_.address(), int8, kernels_.uses_matrix_units()};
+  const model::ProgramInputs inputs{
+      page_tables_.address(),      slot_addresses_.address(), decode_batch_.address(), options.kv, int8,
+      kernels_.uses_matrix_units()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   const model::LayerSpec& layer = spec_.layers[0];
-  attention_ = {.heads = layer.heads, .kv_heads = layer.kv_heads, .head = layer.head};
+  attention_ = {.heads = layer.heads,
+                .kv_heads = layer.kv_heads,
+                .head = layer.head,
+                .k_format = options.kv.keys,
+                .v_format = options.kv.values};
   attention_groups_ = int8 ? kernels_.decode_attention_groups(attention_) : layer.kv_heads;
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
   tune_once(1);

@@ -11,7 +11,8 @@ void demand_fit(const plan::ModelShape& shape, const LoadOptions& load) {
   model::demand_computable(shape);
   const plan::Topology topology = device_topology(load.device);
   plan::Options options;
-  options.use = {.context = load.context, .sequences = load.sequences, .prefill_rows = load.prefill_rows};
+  options.use = {
+      .context = load.context, .sequences = load.sequences, .prefill_rows = load.prefill_rows, .kv = load.kv};
   options.memory_limit = load.memory_limit;
   if (!plan::make_plan(shape, topology, options).fits) {
     throw Error(ErrorKind::kMemory, plan::why_not(shape, topology, options));

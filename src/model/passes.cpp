@@ -18,17 +18,23 @@ using vulkan::Range;
 constexpr Range kAllKv{UINT64_MAX - 1, 1};
 
 /// How the heads of layer `index` and their KV memory are shaped.
-kernels::AttentionShape attention_shape(const ModelSpec& spec, uint32_t index) {
-  const auto half_bytes = [](const LayerSpec& one) { return plan::half_layer_bytes(one.kv_heads, one.head); };
+kernels::AttentionShape attention_shape(const ModelSpec& spec, plan::KvFormats kv, uint32_t index) {
+  const auto bytes = [](const LayerSpec& one, plan::KvFormat format) {
+    return plan::half_layer_bytes(one.kv_heads, one.head, format);
+  };
   uint64_t before = 0;
-  for (uint32_t i = 0; i < index; ++i) before += 2 * half_bytes(spec.layers[i]);
+  for (uint32_t i = 0; i < index; ++i) {
+    before += bytes(spec.layers[i], kv.keys) + bytes(spec.layers[i], kv.values);
+  }
   const LayerSpec& layer = spec.layers[index];
   return {layer.heads,
           layer.kv_heads,
           layer.head,
           static_cast<uint32_t>(before),
-          static_cast<uint32_t>(half_bytes(layer)),
-          layer.window};
+          static_cast<uint32_t>(bytes(layer, kv.keys)),
+          layer.window,
+          kv.keys,
+          kv.values};
 }
 
 kernels::Rope rope(const ModelSpec& spec, const LayerWeights& w, const kernels::AttentionShape& shape,
@@ -121,7 +127,7 @@ class StepBuilder {
   void add_layer(uint32_t index) {
     const LayerSpec& layer = spec_.layers[index];
     const LayerWeights& w = weights_.layers[index];
-    const kernels::AttentionShape shape = attention_shape(spec_, index);
+    const kernels::AttentionShape shape = attention_shape(spec_, act_.kv, index);
 
     std::vector<kernels::Product> products;
     uint32_t first = 0;
@@ -192,7 +198,7 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
                        bool half, std::vector<Operation>& to) {
   const LayerSpec& layer = spec.layers[index];
   const LayerWeights& w = weights.layers[index];
-  const kernels::AttentionShape shape = attention_shape(spec, index);
+  const kernels::AttentionShape shape = attention_shape(spec, act.kv, index);
   const uint32_t width = qkv_width(layer);
   const Input input = half ? Input::kHalf : Input::kF32;
   const auto normalise = [&](uint64_t norm) {

@@ -47,6 +47,7 @@ struct Activations {
   vulkan::Range counters;
   uint64_t rope_table = 0;
   uint64_t page_tables = 0;  ///< address of each slot's page table
+  plan::KvFormats kv;        ///< of KV memory
 };
 
 /// For any number of neighbouring tokens of one sequence: eight operations a layer, all in f32. With `half`,

@@ -46,8 +46,18 @@ static_assert(plan::kRopeFineRows == kernels::kRopeFineRows);
 
 }  // namespace
 
-uint64_t page_bytes(const ModelSpec& spec) {
-  return plan::page_bytes(plan_shape(spec));
+uint64_t page_bytes(const ModelSpec& spec, plan::KvFormats kv) {
+  return plan::page_bytes(plan_shape(spec), kv);
+}
+
+void demand_kv_formats(const ModelSpec& spec, plan::KvFormats kv) {
+  const uint32_t head = plan::head_against(plan_shape(spec), kv);
+  if (head == 0) return;
+  throw Error(
+      ErrorKind::kUnsupported,
+      fmt::format("KV memory in {} has a scale for each {} numbers, and this model's attention heads are "
+                  "of {}, no multiple of that: keep keys and values in f16",
+                  plan::kv_name(kv), plan::kKvBlock, head));
 }
 
 vulkan::Range Program::scratch(vulkan::Device& device, uint64_t bytes, const char* what) {
@@ -58,13 +68,14 @@ vulkan::Range Program::scratch(vulkan::Device& device, uint64_t bytes, const cha
 
 Program::Program(const ModelSpec& spec, const Weights& weights, const plan::BatchLimits& limits,
                  const ProgramInputs& inputs, vulkan::Device& device)
-    : page_bytes_(model::page_bytes(spec)) {
+    : page_bytes_(model::page_bytes(spec, inputs.kv)) {
   demand_small_offsets(spec, limits, page_bytes_);
   const bool apart = std::any_of(weights.layers.begin(), weights.layers.end(),
                                  [](const LayerWeights& layer) { return layer.gate_up.parts.size() > 1; });
   const plan::ProgramBytes bytes = plan::program_bytes(plan_shape(spec), limits, apart);
   Activations act;
   act.page_tables = inputs.page_tables;
+  act.kv = inputs.kv;
   act.x = scratch(device, bytes.x, "the residual stream");
   act.normed = scratch(device, bytes.normed, "normalised activations");
   act.qkv = scratch(device, bytes.qkv, "queries, keys and values");

@@ -8,6 +8,7 @@
 #include "model/passes.hpp"
 #include "model/spec.hpp"
 #include "model/weights.hpp"
+#include "plan/kv_format.hpp"
 #include "plan/limits.hpp"
 #include "vulkan/device.hpp"
 
@@ -18,6 +19,7 @@ struct ProgramInputs {
   uint64_t page_tables = 0;   ///< address of each slot's page table
   uint64_t slots = 0;         ///< address of each slot's kernels::SlotAddresses
   uint64_t decode_batch = 0;  ///< address of the batch that the sampler feeds
+  plan::KvFormats kv;         ///< of KV memory
   bool int8 = false;          ///< decode steps compute with int8 vectors; else as reading does
   bool half = false;          ///< more than kernels::kMaxVectorColumns tokens are read on matrix units
 };
@@ -59,6 +61,8 @@ class Program {
 };
 
 /// Bytes of one KV page of a model.
-uint64_t page_bytes(const ModelSpec& spec);
+uint64_t page_bytes(const ModelSpec& spec, plan::KvFormats kv = {});
+/// Whether the model's heads can be kept so. Errors: kUnsupported.
+void demand_kv_formats(const ModelSpec& spec, plan::KvFormats kv);
 
 }  // namespace caldera::model

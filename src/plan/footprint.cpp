@@ -87,8 +87,8 @@ bool computable(const ModelShape& shape) {
                              [](const TensorShape& tensor) { return tensor.format.format.has_value(); });
 }
 
-uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormat format) {
-  return page_bytes(shape, format) / kPageTokens;
+uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormats formats) {
+  return page_bytes(shape, formats) / kPageTokens;
 }
 
 Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device) {

@@ -21,7 +21,7 @@ struct Use {
   uint32_t sequences = 1;
   uint32_t prefill_rows = 0;  ///< as LoadOptions
   uint64_t ring_bytes = 0;    ///< as LoadOptions
-  KvFormat kv = KvFormat::kF16;
+  KvFormats kv;
 };
 
 /// Bytes of the tensors of a shape in their resident layout (all of its `count`), rounded as the memory pool
@@ -43,7 +43,7 @@ uint64_t file_bytes(const ModelShape& shape);
 bool computable(const ModelShape& shape);
 
 /// Bytes of keys and values of one token.
-uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormat format);
+uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormats formats);
 
 /// All in bytes.
 struct Footprint {

@@ -116,7 +116,7 @@ Plan make_plan(const ModelShape& shape, const Topology& topology, const Options&
   return plan;
 }
 
-uint32_t longest_context(const ModelShape& shape, const Topology& topology, Options options, KvFormat kv) {
+uint32_t longest_context(const ModelShape& shape, const Topology& topology, Options options, KvFormats kv) {
   options.use.kv = kv;
   const auto fits = [&](uint32_t context) {
     options.use.context = context;

@@ -69,7 +69,7 @@ Plan make_plan(const ModelShape& shape, const Topology& topology, const Options&
 
 /// The longest context that fits, in tokens, up to what the model was trained for (or was asked for, if that
 /// is more); 0 if none does.
-uint32_t longest_context(const ModelShape& shape, const Topology& topology, Options options, KvFormat kv);
+uint32_t longest_context(const ModelShape& shape, const Topology& topology, Options options, KvFormats kv);
 
 /// One of mixtures() for a model.
 struct FormatFit {

@@ -23,6 +23,17 @@ std::string gb(uint64_t bytes) {
   return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
 }
 
+/// Formats of KV memory that the model can have and that take less than `kv`.
+std::vector<KvFormat> smaller_kv(const ModelShape& shape, KvFormats kv) {
+  std::vector<KvFormat> smaller;
+  for (const KvFormat format : kKvFormats) {
+    if (head_against(shape, format) == 0 && page_bytes(shape, format) < page_bytes(shape, kv)) {
+      smaller.push_back(format);
+    }
+  }
+  return smaller;
+}
+
 /// The rows of the table that hold the model, the smallest first.
 std::vector<std::string> machines_that_hold(const ModelShape& shape, Options options) {
   options.memory_limit = 0;
@@ -53,21 +64,24 @@ std::vector<std::string> remedies(const ModelShape& shape, const Topology& topol
     const Plan plan = with([](Options& other) { other.memory_limit = 0; });
     if (plan.fits) list.push_back(fmt::format("no --memory-limit ({} left)", gib(plan.left)));
   }
-  if (options.use.kv == KvFormat::kF16) {
-    const Plan plan = with([](Options& other) { other.use.kv = KvFormat::kQ8_0; });
-    if (plan.fits) list.push_back(fmt::format("--kv q8_0 ({} left)", gib(plan.left)));
+  const std::vector<KvFormat> smaller = smaller_kv(shape, options.use.kv);
+  for (const KvFormat kv : smaller) {
+    const Plan plan = with([&](Options& other) { other.use.kv = kv; });
+    if (!plan.fits) continue;
+    list.push_back(fmt::format("--kv {} ({} left)", kv_name(kv), gib(plan.left)));
+    break;  // the largest that fits loses least
   }
   if (options.use.sequences > 1) {
     const Plan plan = with([](Options& other) { other.use.sequences = 1; });
     if (plan.fits) list.push_back(fmt::format("--sequences 1 ({} left)", gib(plan.left)));
   }
-  for (const KvFormat kv : {KvFormat::kF16, KvFormat::kQ8_0}) {
-    if (kv == KvFormat::kF16 && options.use.kv != kv) continue;
+  const auto shorten = [&](KvFormats kv, const std::string& option) {
     const uint32_t longest = longest_context(shape, topology, options, kv);
-    if (longest < kShortestContext || longest >= context) continue;
-    list.push_back(fmt::format("--context {}{}", longest,
-                               kv == KvFormat::kQ8_0 && options.use.kv != kv ? " --kv q8_0" : ""));
-  }
+    if (longest < kShortestContext || longest >= context) return;
+    list.push_back(fmt::format("--context {}{}", longest, option));
+  };
+  shorten(options.use.kv, "");
+  for (const KvFormat kv : smaller) shorten(kv, fmt::format(" --kv {}", kv_name(kv)));
   std::vector<std::string> formats;
   for (const FormatFit& fit : each_format(shape, topology, options)) {
     if (!fit.plan.fits || formats.size() == kFormatsNamed) continue;

@@ -27,10 +27,12 @@ uint64_t half_layer_bytes(uint32_t kv_heads, uint32_t head, KvFormat format) {
   return 0;
 }
 
-uint64_t page_bytes(const ModelShape& shape, KvFormat format) {
+uint64_t page_bytes(const ModelShape& shape, KvFormats formats) {
   uint64_t bytes = 0;
-  for (const LayerShape& layer : shape.layers)
-    bytes += 2 * half_layer_bytes(layer.kv_heads, layer.head, format);
+  for (const LayerShape& layer : shape.layers) {
+    bytes += half_layer_bytes(layer.kv_heads, layer.head, formats.keys) +
+             half_layer_bytes(layer.kv_heads, layer.head, formats.values);
+  }
   return bytes;
 }
 

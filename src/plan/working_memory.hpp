@@ -4,21 +4,16 @@
 
 #include <cstdint>
 
+#include "plan/kv_format.hpp"
 #include "plan/limits.hpp"
 #include "plan/model_shape.hpp"
 
 namespace caldera::plan {
 
-enum class KvFormat {
-  kF16,
-  kQ8_0,  ///< blocks of 32 with a scale: 34 bytes
-  kQ4_0,  ///< blocks of 32 with a scale: 18 bytes
-};
-
 /// Bytes of one layer's keys (or values) in one page of kPageTokens tokens.
 uint64_t half_layer_bytes(uint32_t kv_heads, uint32_t head, KvFormat format = KvFormat::kF16);
 /// Bytes of one page of all layers.
-uint64_t page_bytes(const ModelShape& shape, KvFormat format = KvFormat::kF16);
+uint64_t page_bytes(const ModelShape& shape, KvFormats formats = {});
 
 /// Parts that the attention of one token is split into at most, and rows of the rope table that every context
 /// needs.

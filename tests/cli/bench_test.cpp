@@ -38,6 +38,7 @@ TEST(Bench, PrintsATable) {
             "model: model, 134.5 M parameters, Q4_1, 94 MiB in memory\n"
             "device: Fake\\x1b Device (cpu, fake 1.0)\n"
             "read bandwidth: 10.0 GB/s measured\n"
+            "KV memory: f16\n"
             "work: 3 dispatches and 2 barriers per decoded token\n"
             "\n"
             "test       depth  tokens/s  spread  GB/step  GB/s  of bandwidth  CPU µs/token  TFLOP/s\n"
@@ -175,6 +176,20 @@ TEST(Bench, RefusesPlotsBeforeItMeasures) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+TEST(Bench, TakesAFormatOfKvMemory) {
+  const auto kv_of = [](std::vector<std::string> options) {
+    options.insert(options.begin(), {"model", "-n", "4", "--json"});
+    const json model = json::parse(bench(options).out).at("model");
+    return model.at("kv_keys").get<std::string>() + " " + model.at("kv_values").get<std::string>();
+  };
+  EXPECT_EQ(kv_of({}), "f16 f16");
+  EXPECT_EQ(kv_of({"--kv", "q8_0"}), "q8_0 q8_0");
+  EXPECT_EQ(kv_of({"--kv-values", "q4_0", "--kv", "q8_0"}), "q8_0 q4_0");
+  EXPECT_EQ(kv_of({"--kv-keys", "q8_0"}), "q8_0 f16");
+  EXPECT_THAT(bench({"model", "-n", "4", "--kv", "q8_0", "--kv-values", "q4_0"}).out,
+              HasSubstr("KV memory: q8_0/q4_0\n"));
+}
+
 TEST(Bench, JsonHoldsEverything) {
   const Result result = bench({"model", "-p", "8", "-n", "4", "-r", "2", "--json"});
   EXPECT_EQ(result.code, 0) << result.err;
@@ -208,7 +223,8 @@ TEST(Bench, OptionsThatAreWrong) {
   expect_failure(bench({"model", "-d", "99999999999"}), 2, "--depth");
   expect_failure(bench({"model", "-r", "0"}), 2, "--repeats");
   expect_failure(bench({"model", "-s", "x"}), 2, "--sequences");
-  expect_failure(bench({"model", "--kv", "q8_0"}), 2, "--kv");
+  expect_failure(bench({"model", "--kv", "q9_0"}), 2, "--kv");
+  expect_failure(bench({"model", "--kv-keys", "q8"}), 2, "--kv-keys");
   expect_failure(bench({"model", "--format", "svg"}), 2, "--format");
   std::string many = "1";
   for (int i = 0; i < 100; ++i) many += ",1";

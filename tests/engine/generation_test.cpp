@@ -105,6 +105,30 @@ TEST(Generation, GoesOnAfterTruncationAsIfNothingHadBeenThere) {
   EXPECT_EQ(again.prompt_tokens, 1U);
 }
 
+TEST(Generation, GoesOnInTheMiddleOfAPageOfBlocks) {
+  const auto model =
+      load(data("tiny_llama3.gguf"),
+           {.sequences = 3, .kv = {KvFormat::kQ4_0, KvFormat::kQ8_0}, .arithmetic = Arithmetic::kInt8});
+  std::vector<Token> ids(100);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<Token>(i * 7 % 250);
+  Session fresh(model);
+  fresh.append(std::span(ids).first(70));
+  const std::vector<Token> expected = fresh.generate(greedy(8)).tokens;
+
+  Session truncated(model);
+  truncated.append(ids);
+  truncated.generate(greedy(40));  // over a page's edge
+  truncated.truncate(70);
+  EXPECT_EQ(truncated.generate(greedy(8)).tokens, expected);
+  EXPECT_LT(divergence(fresh.logits(), truncated.logits()), 1e-6);
+
+  // What steps have stored is what reading the same tokens stores, but for what rounding activations does.
+  Session read(model);
+  read.append(fresh.tokens());
+  EXPECT_LT(divergence(read.logits(), fresh.logits()), 1e-3);
+  expect_valid(*model);
+}
+
 TEST(Generation, StopsAtStringsWhichAreNotPartOfTheText) {
   const auto& model = shared_smollm2();
   GenerateOptions options = greedy(40);

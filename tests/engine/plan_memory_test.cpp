@@ -20,13 +20,16 @@ void expect_close(uint64_t planned, uint64_t allocated, const char* what) {
       << what;
 }
 
-void expect_as_planned(const std::filesystem::path& path, uint32_t context, uint32_t sequences) {
+void expect_as_planned(const std::filesystem::path& path, uint32_t context, uint32_t sequences,
+                       KvFormats kv = {}) {
   SCOPED_TRACE(path.filename().string());
-  const auto model = Model::load(path, {.context = context, .sequences = sequences, .way = LoadWay::kCopy});
+  const auto model =
+      Model::load(path, {.context = context, .sequences = sequences, .kv = kv, .way = LoadWay::kCopy});
   const plan::DeviceType type =
       model->device().type == "cpu" ? plan::DeviceType::kCpu : plan::DeviceType::kIntegrated;
-  const plan::Footprint planned = plan::footprint(model::plan_shape(gguf::File::open(path)),
-                                                  {.context = context, .sequences = sequences}, type);
+  const plan::Footprint planned =
+      plan::footprint(model::plan_shape(gguf::File::open(path)),
+                      {.context = context, .sequences = sequences, .kv = kv}, type);
   const MemoryUse use = model->memory();
   expect_close(planned.weights.total(), use.weights, "weights");
   expect_close(planned.kv, use.kv_limit, "KV memory");
@@ -41,7 +44,7 @@ TEST(PlanMemory, IsWhatModelsOfEveryArchitectureTake) {
 
 TEST(PlanMemory, IsWhatSmolLM2Takes) {
   expect_as_planned(smollm2(), 2048, 1);
-  expect_as_planned(smollm2(), 777, 3);
+  expect_as_planned(smollm2(), 777, 3, {KvFormat::kQ8_0, KvFormat::kQ4_0});
 }
 
 }  // namespace

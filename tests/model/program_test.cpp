@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "caldera/error.hpp"
 #include "kernels/state.hpp"
 #include "model/tiny_model.hpp"
 #include "support/device.hpp"
@@ -32,6 +35,24 @@ TEST(ProgramTest, ALayerIsEightOperations) {
   EXPECT_EQ(kinds(program.sampling()), (std::vector<size_t>{0, 0, 0, 0, 0, 0, 0, 1}));
   EXPECT_EQ(program.page_bytes(), 2U * 2 * 2 * kernels::kPageTokens * 16 * 2);
   EXPECT_GE(program.logits().bytes(), 4U * 48 * sizeof(float));
+}
+
+TEST(ProgramTest, KvMemoryInBlocksTakesHeadsOfWholeBlocks) {
+  const gguf::File file = TinyModel().open();
+  ModelSpec spec = read_spec(file);
+  EXPECT_NO_THROW(demand_kv_formats(spec, plan::KvFormat::kF16));
+  try {
+    demand_kv_formats(spec, {plan::KvFormat::kF16, plan::KvFormat::kQ4_0});
+    FAIL() << "heads of 16 are no blocks";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("heads are of 16"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("in f16"), std::string::npos) << error.what();
+  }
+  for (LayerSpec& layer : spec.layers) layer.head = 96;
+  EXPECT_NO_THROW(demand_kv_formats(spec, plan::KvFormat::kQ8_0));
+  EXPECT_EQ(page_bytes(spec, {plan::KvFormat::kQ8_0, plan::KvFormat::kQ4_0}),
+            2U * 2 * kernels::kPageTokens * (96 / 32) * (34 + 18));
 }
 
 TEST(ProgramTest, FewOutputsAreSumsOfTwoInt8Vectors) {

@@ -12,6 +12,8 @@ TEST(Footprint, CountsKeysAndValues) {
   const ModelShape shape = shape_named("llama-3.1-405b:iq1_s");
   EXPECT_EQ(kv_bytes_per_token(shape, KvFormat::kF16), 516096);
   EXPECT_EQ(kv_bytes_per_token(shape, KvFormat::kQ8_0), 274176);
+  EXPECT_EQ(kv_bytes_per_token(shape, KvFormat::kQ4_0), 145152);
+  EXPECT_EQ(kv_bytes_per_token(shape, {KvFormat::kQ8_0, KvFormat::kQ4_0}), (274176 + 145152) / 2);
   EXPECT_EQ(page_bytes(shape), uint64_t{64} * 516096);
 }
 

@@ -17,7 +17,7 @@ using ::testing::Not;
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-Options with(uint32_t context, KvFormat kv = KvFormat::kF16, uint32_t sequences = 1) {
+Options with(uint32_t context, KvFormats kv = {}, uint32_t sequences = 1) {
   Options options;
   options.use.context = context;
   options.use.kv = kv;
@@ -91,6 +91,22 @@ TEST(Plan, FindsTheLongestContext) {
   const ModelShape small = shape_named("llama-3.1-8b:q8_0");
   EXPECT_EQ(longest_context(small, z13, with(0), KvFormat::kF16), 131072);
   EXPECT_EQ(longest_context(small, z13, with(200000), KvFormat::kF16), 200000);
+}
+
+TEST(Plan, NamesTheFormatOfKvMemoryThatFits) {
+  const ModelShape shape = shape_named("llama-3.1-405b:iq1_s");
+  const Topology z13 = find_topology("flow-z13-linux-gtt96");
+  EXPECT_THAT(remedies(shape, z13, with(65536)), Contains(HasSubstr("--kv q8_0")));
+  EXPECT_THAT(remedies(shape, z13, with(131072)), Contains(HasSubstr("--kv q4_0")));
+  EXPECT_THAT(remedies(shape, z13, with(131072, KvFormat::kQ8_0)), Contains(HasSubstr("--kv q4_0")));
+  EXPECT_THAT(remedies(shape, z13, with(131072, KvFormat::kQ4_0)), Not(Contains(HasSubstr("--kv"))));
+
+  // Heads of 80 are no whole blocks.
+  ModelShape odd = shape;
+  for (LayerShape& layer : odd.layers) layer.head = 80;
+  EXPECT_EQ(head_against(odd, KvFormat::kF16), 0);
+  EXPECT_EQ(head_against(odd, {KvFormat::kF16, KvFormat::kQ4_0}), 80);
+  EXPECT_THAT(remedies(odd, z13, with(262144)), Not(Contains(HasSubstr("--kv"))));
 }
 
 TEST(Plan, PutsWhatDoesNotFitACardIntoHostMemory) {

@@ -57,6 +57,7 @@ BenchReport report_of(const std::string& name, const BenchOptions& options) {
   report.step = {.dispatches = 3, .barriers = 2};
   if (options.load.memory_limit != 1) report.read_bandwidth = 10;
   if (options.load.memory_limit == 2) report.matrix_speed = 0.5;
+  report.kv_formats = options.load.kv;
   report.kv = {{0, 1000}};
   report.prompt_work = {.weights = 106000000, .output_weights = 28000000, .attention = {{0, 69120}}};
   for (const uint32_t depth : options.depths) {
