@@ -61,26 +61,30 @@ DecodeAttentionSizes Kernels::decode_attention_sizes(const AttentionShape& shape
   if (decode_attention_ && decode_attention_->lanes > 0) return *decode_attention_;
   // A lane's loads are of 16 bytes in f16, and of 8 and 4 in q8_0 and q4_0: so there it takes two pieces of
   // each key, for as many bytes under way. A software device has no latency to hide.
+  const bool in_blocks = !software_ && !in_f16(shape);
   const uint32_t pieces = divide_up(shape.head, kPiece);
-  const uint32_t lanes =
-      std::min(subgroup_, std::bit_ceil(software_ || in_f16(shape) ? pieces : std::max(pieces / 2, 1U)));
+  const uint32_t lanes = std::min(subgroup_, std::bit_ceil(in_blocks ? std::max(pieces / 2, 1U) : pieces));
   if (decode_attention_) {
     return {decode_attention_->heads, decode_attention_->keys, decode_attention_->subgroups, lanes};
   }
   const uint32_t slices = divide_up(pieces, lanes);
+  const uint32_t sharing = shape.heads / shape.kv_heads;
   // The kernel is unrolled over heads and loads, and runs through most of its code once: on an H200 fetching
   // the code of four heads and eight loads takes twice as long as all the rest at a short context. So a
   // workgroup has two heads, and those that share keys run side by side and find them in the cache. A
   // software device has no latency to hide, and computes what it has loaded for as many heads as registers
   // hold.
-  const uint32_t sharing = shape.heads / shape.kv_heads;
-  const uint32_t most = software_ ? std::max(8 / slices, 1U) : in_f16(shape) ? std::max(2 / slices, 1U) : 2;
-  const uint32_t chunks = divide_up(sharing, most);
-  const uint32_t heads = divide_up(sharing, chunks);
-  const uint32_t loads = software_ ? 4 / slices : in_f16(shape) ? 2 / slices : 2;
+  uint32_t most = std::max((software_ ? 8 : 2) / slices, 1U);
+  uint32_t loads = std::max((software_ ? 4 : 2) / slices, 1U);
+  if (in_blocks) {
+    // Where many heads share keys, making numbers of the same codes again costs more than fetching code: by
+    // gfx1151's instructions 29 a key for each two heads instead of 39.
+    most = sharing >= 8 ? 4 : 2;
+    loads = 2;
+  }
+  const uint32_t heads = divide_up(sharing, divide_up(sharing, most));
   const uint32_t in_page = kPageTokens * lanes / subgroup_;  // a tile of keys does not straddle pages
-  return {heads, std::min({std::bit_floor(std::max(loads, 1U)), lanes, in_page}),
-          subgroups(software_ ? 1 : 8), lanes};
+  return {heads, std::min({std::bit_floor(loads), lanes, in_page}), subgroups(software_ ? 1 : 8), lanes};
 }
 
 uint32_t Kernels::decode_attention_groups(const AttentionShape& shape) const {
