@@ -168,7 +168,8 @@ void Kernels::record(const Target& target, const DecodeAttention& op) {
       pipeline(shader("decode_attention"),
                {subgroup_ * sizes.subgroups, subgroup_, sizes.subgroups, shape.head, op.rope.neox ? 1U : 0U,
                 op.rope.query_norm != 0 ? 1U : 0U, sizes.heads, sizes.lanes, sizes.keys, target.splits,
-                shape.heads / shape.kv_heads, constant_of(shape.k_format), constant_of(shape.v_format)});
+                shape.heads / shape.kv_heads, constant_of(shape.k_format), constant_of(shape.v_format),
+                software_ ? 1U : 0U});
   const Range reads[] = {op.rope.qkv, op.rope.kv, batch_range(target.batch)};
   std::vector<Range> writes{op.rope.kv};
   for (const Range& range : {out, op.out_int8}) {

@@ -15,6 +15,7 @@ layout(constant_id = 7) const uint V_FORMAT = 0;
 layout(constant_id = 8) const bool LOCKSTEP = false;
 #include "pages.glsl"
 #include "kv_rows.glsl"
+#include "meet_subgroup.glsl"
 
 layout(push_constant) uniform Constants {
   uint64_t qkv;
@@ -29,16 +30,6 @@ layout(push_constant) uniform Constants {
 };
 
 const uint PIECES = HEAD / 8;  // of a row of keys or values: see kv_rows.glsl
-
-/// Makes what lanes have put into shared memory known to those of their subgroup. Mesa's software device takes every
-/// control barrier for one of the whole workgroup, whose subgroups must then come by as many; its lanes run in lockstep.
-void meet_subgroup() {
-  if (LOCKSTEP) {
-    subgroupMemoryBarrierShared();
-  } else {
-    subgroupBarrier();
-  }
-}
 
 uint query_heads() { return kv_heads * SHARING; }
 uint kv_head() { return gl_WorkGroupID.x; }

@@ -27,9 +27,11 @@ layout(constant_id = 9) const uint SPLITS = 1;
 layout(constant_id = 10) const uint SHARING = 3;  // query heads that share a KV head
 layout(constant_id = 11) const uint K_FORMAT = 0;  // see kv_rows.glsl
 layout(constant_id = 12) const uint V_FORMAT = 0;
+layout(constant_id = 13) const bool LOCKSTEP = false;
 #include "rope.glsl"
 #include "kv_rows.glsl"
 #include "kv_encode.glsl"
+#include "meet_subgroup.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) coherent buffer PartSums { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) coherent buffer PartWeights { vec2 v[]; };
@@ -143,7 +145,7 @@ void add_value(uvec4 value[SLICES], uint row, float weight[HEADS]) {
 /// The row that the subgroup has put into sums, from `staged` on, as codes of q8_0 or q4_0: into own_row from `first`
 /// on, and unless `rows` is 0 to row `row` of those.
 void encode_own(uint format, uint staged, uint first, uint64_t rows, uint row) {
-  subgroupBarrier();
+  meet_subgroup();
   for (uint from = 0; from < FOURS; from += SUBGROUP) {
     const uint four = from + gl_SubgroupInvocationID;
     const KvCodes codes = encode_kv(format, sums[staged + min(four, FOURS - 1)]);
@@ -153,7 +155,7 @@ void encode_own(uint format, uint staged, uint first, uint64_t rows, uint row) {
     own_row[at].z = codes.scale | codes.scale << 16;
     if (rows != 0) store_kv(format, rows, row, four, codes);
   }
-  subgroupBarrier();
+  meet_subgroup();
 }
 
 /// Normalises and rotates the queries into shared memory, with `own` also the new key and value, which go to the page:
