@@ -76,6 +76,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
       kernels_(device_, pipelines_),
       weights_(make_weights(device_, progress)),
       pages_(device_, model::page_bytes(spec_, options.kv)),
+      kv_(options.kv),
       tuning_(options.tuning) {
   if (device_.memory().used_far(Purpose::kWeights) > 0) {
     try {
@@ -246,7 +247,7 @@ void ResidentModel::drop(uint32_t slot, uint32_t first, uint32_t count, uint32_t
   SlotMemory& memory = *slots_[slot];
   SlotMemory::PageDrop drop = memory.plan_drop(first / kPage, count / kPage, (length + kPage - 1) / kPage);
   if (!drop.moves.empty()) {
-    shift_pages(device_, kernels_, model::shift_pass(spec_), drop.moves,
+    shift_pages(device_, kernels_, model::shift_pass(spec_, kv_), drop.moves,
                 model::rope_turn(spec_.rope, weights_.rope_factors, count), pages_.page_bytes());
   }
   memory.drop(std::move(drop));

@@ -121,6 +121,7 @@ class ResidentModel {
   model::Weights weights_;
   KvPages pages_;
   std::optional<double> far_read_;  ///< GB/s at which weights across the bus are read, where there are any
+  KvFormats kv_;
   Tuning tuning_ = Tuning::kAuto;
   std::set<uint32_t> tuned_;          ///< numbers of vectors
   std::set<uint32_t> tuned_prompts_;  ///< numbers of tokens

@@ -256,10 +256,10 @@ Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations&
   return StepBuilder(spec, weights, activations).build();
 }
 
-std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec) {
+std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec, plan::KvFormats kv) {
   std::vector<kernels::RopeShift> shifts;
   for (uint32_t i = 0; i < spec.layers.size(); ++i) {
-    const kernels::AttentionShape shape = attention_shape(spec, i);
+    const kernels::AttentionShape shape = attention_shape(spec, kv, i);
     if (!shifts.empty() && shifts.back().shape.kv_heads == shape.kv_heads &&
         shifts.back().shape.head == shape.head) {
       kernels::RopeShift& same = shifts.back();

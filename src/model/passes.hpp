@@ -60,7 +60,7 @@ Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations&
 
 /// Moves a sequence's keys to earlier positions: one operation for neighbouring layers of one shape, without
 /// pages yet.
-std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec);
+std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec, plan::KvFormats kv);
 
 /// Queries, keys and values of a token in one layer.
 inline uint32_t qkv_width(const LayerSpec& layer) {
