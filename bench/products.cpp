@@ -147,9 +147,14 @@ void print(std::vector<Result> results, const kernels::ProductChoice& usual, uin
     const auto& [choice, seconds] = results[i];
     if (top > 0 && i >= top && choice != usual) continue;
     const double speed = static_cast<double>(bytes) / seconds;
-    fmt::print("  {:>9} {:>5} {:>7} {:>7} {:>6} {:>10.2f} {:>8.1f} {:>6.1f}%{}\n", choice.subgroups,
-               choice.rows, choice.unroll, choice.passes, choice.ahead, seconds * 1e6, speed / 1e9,
-               100 * speed / limit, choice == usual ? "  the usual choice" : "");
+    const std::optional<kernels::Int8Tile>& tile = choice.tile;
+    fmt::print(
+        "  {:>9} {:>5} {:>7} {:>7} {:>6} {:>10.2f} {:>8.1f} {:>6.1f}%{}\n",
+        tile ? fmt::format("{}x{}", tile->rows, tile->columns) : fmt::format("{}", choice.subgroups),
+        tile ? fmt::format("{}x{}", tile->lane_rows, tile->lane_columns) : fmt::format("{}", choice.rows),
+        tile ? tile->units : choice.unroll, tile ? tile->slices : choice.passes,
+        tile ? tile->ahead : choice.ahead, seconds * 1e6, speed / 1e9, 100 * speed / limit,
+        choice == usual ? "  the usual choice" : "");
   }
   std::fflush(stdout);
 }
@@ -224,7 +229,7 @@ int main(int argc, char** argv) {
   app.add_option("--device", options.device, "An index or part of a name of 'caldera devices'");
   app.add_option("-f,--format", options.formats, "Formats of the weights: Q4_K,Q6_K")->delimiter(',');
   app.add_option("-s,--shape", options.shapes, "Rows and columns: 4096x14336,128256x4096")->delimiter(',');
-  app.add_option("-v,--vectors", options.vectors, "Vectors at once: 1,2,4,8")
+  app.add_option("-v,--vectors", options.vectors, "Vectors at once: 1,2,4,8; and more, in tiles")
       ->delimiter(',')
       ->check(CLI::IsMember({1, 2, 4, 8}));
   app.add_option("--megabytes", options.megabytes, "Weights to go through in one run (default: 512)")

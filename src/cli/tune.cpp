@@ -40,21 +40,50 @@ std::string microseconds(double seconds) {
   return seconds > 0 ? fmt::format("{:.1f}", seconds * 1e6) : "-";
 }
 
+/// The last cells of a row: sizes of rows that are streamed, or of a tile.
+std::vector<std::string> cells_of(const kernels::ProductChoice& choice) {
+  const auto number = [](uint32_t value) { return fmt::format("{}", value); };
+  if (!choice.tile) {
+    return {number(choice.subgroups), number(choice.rows), number(choice.unroll), number(choice.passes),
+            number(choice.ahead)};
+  }
+  const kernels::Int8Tile& tile = *choice.tile;
+  return {fmt::format("tile {}x{}", tile.rows, tile.columns),
+          fmt::format("{}x{}", tile.lane_rows, tile.lane_columns), number(tile.units), number(tile.slices),
+          number(tile.ahead)};
+}
+
 std::string table_of(const engine::TuneReport& report) {
   Table table{{"product", "in a step", "tried", "us before", "us now", "GB/s", "subgroups", "rows", "unroll",
                "passes", "ahead"},
               {}};
   for (const TunedProduct& product : report.products) {
-    const kernels::ProductChoice& choice = product.choice;
     const double speed = product.seconds > 0 ? static_cast<double>(product.bytes) / product.seconds / 1e9 : 0;
     table.rows.push_back({name_of(product.key), fmt::format("{}", product.products),
                           fmt::format("{}", product.tried), microseconds(product.usual_seconds),
-                          microseconds(product.seconds), speed > 0 ? fmt::format("{:.0f}", speed) : "-",
-                          fmt::format("{}", choice.subgroups), fmt::format("{}", choice.rows),
-                          fmt::format("{}", choice.unroll), fmt::format("{}", choice.passes),
-                          fmt::format("{}", choice.ahead)});
+                          microseconds(product.seconds), speed > 0 ? fmt::format("{:.0f}", speed) : "-"});
+    for (std::string& cell : cells_of(product.choice)) table.rows.back().push_back(std::move(cell));
   }
   return aligned(table);
+}
+
+Json to_json(const kernels::ProductChoice& choice) {
+  if (choice.tile) {
+    const auto& [rows, columns, lane_rows, lane_columns, units, slices, ahead] = *choice.tile;
+    return {{"tile",
+             {{"rows", rows},
+              {"columns", columns},
+              {"lane_rows", lane_rows},
+              {"lane_columns", lane_columns},
+              {"units", units},
+              {"slices", slices},
+              {"ahead", ahead}}}};
+  }
+  return {{"subgroups", choice.subgroups},
+          {"rows", choice.rows},
+          {"unroll", choice.unroll},
+          {"passes", choice.passes},
+          {"ahead", choice.ahead}};
 }
 
 Json to_json(const TunedProduct& product) {
@@ -70,12 +99,7 @@ Json to_json(const TunedProduct& product) {
           {"tried", tried},
           {"usual_microseconds", usual_seconds * 1e6},
           {"microseconds", seconds * 1e6},
-          {"choice",
-           {{"subgroups", choice.subgroups},
-            {"rows", choice.rows},
-            {"unroll", choice.unroll},
-            {"passes", choice.passes},
-            {"ahead", choice.ahead}}}};
+          {"choice", to_json(choice)}};
 }
 
 int forget(const Options& options) {

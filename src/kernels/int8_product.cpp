@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "caldera/error.hpp"
 #include "kernels/dispatch.hpp"
+#include "kernels/int8_tile.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/shaders.hpp"
 #include "quant/codebook.hpp"
@@ -41,6 +43,7 @@ bool Kernels::makes_int8(const Matrix& matrix, Epilogue epilogue) {
 
 ProductChoice Kernels::choice(const ProductKey& key) const {
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
+  if (key.vectors > kMaxVectorColumns) return {.tile = usual_int8_tile(key, workgroup_limits())};
   // What was fastest on an H200 (docs/performance.md). Several rows share what is done with activations,
   // which counts where there is much of it for a weight: with several vectors, and in formats of grids.
   const bool shared = key.vectors > 2 || !quant::grid_of(key.format).empty();
@@ -81,10 +84,54 @@ const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductK
   // Those that make int8 vectors follow the others in glsl/epilogue.glsl: kSwiGluInt8, kAddInt8.
   uint32_t epilogue = static_cast<uint32_t>(op.epilogue);
   if (op.out_int8.bytes > 0) epilogue = op.epilogue == Epilogue::kAdd ? 4 : 3;
+  const uint32_t bias = op.bias != 0 ? 1 : 0;
+  const auto count = static_cast<uint32_t>(op.count);
+  const uint32_t normed = op.input == Input::kNormed ? 1 : 0;
+  if (chosen.tile) {
+    const Int8Tile& tile = *chosen.tile;
+    return pipeline(shader("matmul_int8", key.format, op.weights->storage),
+                    {lanes(tile), subgroup_, tile.rows, tile.columns, epilogue, bias, count, tile.lane_rows,
+                     tile.lane_columns, normed, tile.units, tile.slices, tile.ahead});
+  }
   return pipeline(shader("matvec_int8", key.format, op.weights->storage),
-                  {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors, epilogue,
-                   op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count), chosen.unroll, chosen.passes,
-                   op.input == Input::kNormed ? 1U : 0U, mixed_dot_ ? 1U : 0U, chosen.ahead, op.terms});
+                  {subgroup_ * chosen.subgroups, subgroup_, chosen.rows, key.vectors, epilogue, bias, count,
+                   chosen.unroll, chosen.passes, normed, mixed_dot_ ? 1U : 0U, chosen.ahead, op.terms});
+}
+
+void Kernels::check_int8(const Product& op, uint32_t columns) const {
+  const Matrix& matrix = *op.weights;
+  const bool terms =
+      op.terms == 1 || (op.terms == 2 && op.epilogue == Epilogue::kStore && columns <= kMaxSumColumns);
+  if (takes_int8(matrix) && terms && (op.out_int8.bytes == 0 || makes_int8(matrix, op.epilogue))) return;
+  throw Error(ErrorKind::kInternal,
+              fmt::format("a product of {} times {} int8 vectors with {} weights in {}", columns, op.terms,
+                          matrix.columns, quant::info(matrix.format).name));
+}
+
+Kernels::Int8Groups Kernels::int8_groups(const Product& op, const ProductKey& key, uint32_t columns) {
+  ProductChoice chosen = choice(key);
+  if (chosen.tile) {
+    if (op.terms == 1 && possible_tile(*chosen.tile, key, workgroup_limits())) {
+      return {&int8_pipeline(op, key, chosen), chosen.tile->rows, divide_up(columns, chosen.tile->columns)};
+    }
+    throw Error(ErrorKind::kInternal,
+                fmt::format("a tile that this device cannot compute: {} x {} results of {} lanes",
+                            chosen.tile->rows, chosen.tile->columns, lanes(*chosen.tile)));
+  }
+  if (key.vectors > kMaxVectorColumns) {
+    throw Error(ErrorKind::kInternal, fmt::format("rows streamed for {} int8 vectors", key.vectors));
+  }
+  if (key.pairs && chosen.rows == 1) {
+    // Gate and up of an output are sums of one subgroup.
+    chosen.rows = 2;
+    chosen.passes = divide_up(chosen.passes, 2);
+  }
+  const uint32_t rows = chosen.rows * chosen.passes * chosen.subgroups;
+  if (key.group_rows > 0 && rows != key.group_rows) {
+    throw Error(ErrorKind::kInternal,
+                fmt::format("a workgroup of {} rows where its result is a unit of {}", rows, key.group_rows));
+  }
+  return {&int8_pipeline(op, key, chosen), rows, 0};
 }
 
 void Kernels::record_int8(const Target& target, const Product& op) {
@@ -93,15 +140,9 @@ void Kernels::record_int8(const Target& target, const Product& op) {
     uint32_t columns, rows, row_bytes, plane1, plane2, plane3, out_stride, vector_units, first_unit;
     float epsilon;
   } c{};
+  check_int8(op, target.columns);
   const Matrix& matrix = *op.weights;
   const bool makes_vectors = op.out_int8.bytes > 0;
-  if (target.columns * op.terms > kMaxVectorColumns || !takes_int8(matrix) ||
-      (makes_vectors && !makes_int8(matrix, op.epilogue)) ||
-      (op.terms > 1 && (op.terms > 2 || op.epilogue != Epilogue::kStore))) {
-    throw Error(ErrorKind::kInternal,
-                fmt::format("a product of {} int8 vectors with {} weights in {}", target.columns * op.terms,
-                            matrix.columns, quant::info(matrix.format).name));
-  }
   c.x = op.x.address;
   c.vectors = op.out_int8.address;
   c.batch = target.batch;
@@ -111,21 +152,8 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   c.out_stride = op.out_stride;
 
   const ProductKey key = key_of(op, target.columns);
-  ProductChoice chosen = choice(key);
-  if (key.pairs && chosen.rows == 1) {
-    // Gate and up of an output are sums of one subgroup.
-    chosen.rows = 2;
-    chosen.passes = divide_up(chosen.passes, 2);
-  }
-  const uint32_t group_rows = chosen.rows * chosen.passes * chosen.subgroups;
-  if (key.group_rows > 0) {
-    c.vector_units = matrix.rows / key.group_rows;
-    if (group_rows != key.group_rows) {
-      throw Error(ErrorKind::kInternal, fmt::format("a workgroup of {} rows where its result is a unit of {}",
-                                                    group_rows, key.group_rows));
-    }
-  }
-  const vulkan::Pipeline& pipe = int8_pipeline(op, key, chosen);
+  const Int8Groups groups = int8_groups(op, key, target.columns);
+  if (key.group_rows > 0) c.vector_units = matrix.rows / key.group_rows;
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
@@ -135,7 +163,7 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   bool first = !op.beside;
   for (const Segment& segment : matrix.segments) {
     // A segment's rows in as many dispatches as the limit on workgroups asks for.
-    const uint32_t step = max_groups_ * group_rows;
+    const uint32_t step = max_groups_ * groups.rows;
     for (uint32_t done = 0; done < segment.rows; done += step) {
       c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
       c.rows = std::min(step, segment.rows - done);
@@ -144,8 +172,12 @@ void Kernels::record_int8(const Target& target, const Product& op) {
       c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
       c.norm = op.out_norm + uint64_t{row} * sizeof(float);
       if (key.group_rows > 0) c.first_unit = row / key.group_rows;
+      // Tiles that share weights run side by side.
+      const uint32_t row_groups = divide_up(c.rows, groups.rows);
+      const std::array<uint32_t, 3> all = {groups.columns > 0 ? groups.columns : row_groups,
+                                           groups.columns > 0 ? row_groups : 1, 1};
       // Parts of one product write different rows: only the first is ordered against what came before.
-      target.recording->dispatch(pipe, bytes_of(c), {divide_up(c.rows, group_rows), 1, 1},
+      target.recording->dispatch(*groups.pipeline, bytes_of(c), all,
                                  first ? std::span<const Range>(reads) : std::span<const Range>(),
                                  first ? std::span<const Range>(writes) : std::span<const Range>());
       first = false;

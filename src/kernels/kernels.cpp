@@ -28,6 +28,7 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
   subgroup_ = physical.info.subgroup_size;
   mixed_dot_ = physical.mixed_dot_product;
   max_groups_ = kMaxGroups;
+  max_shared_ = physical.info.max_shared_bytes;
   max_threads_ = std::bit_floor(physical.info.max_workgroup_invocations);
   // Wide waves make the tail of short rows longer; 32 lanes where the device lets us choose.
   if (physical.subgroup_size_control) {

@@ -81,8 +81,7 @@ struct Norm {
 /// What happens to a product: stored, added to what is there, or silu(even rows) * odd rows.
 enum class Epilogue : uint32_t { kStore = 0, kAdd = 1, kSwiGlu = 2 };
 
-/// How a product takes its activations. Int8 vectors: up to kMaxVectorColumns columns, weights in resident
-/// storage.
+/// How a product takes its activations. Int8 vectors: weights in blocks and in resident storage.
 enum class Input : uint32_t {
   kF32,
   kInt8,    ///< int8 vectors
@@ -266,7 +265,7 @@ class Kernels {
   void prepare(const Product& op, uint32_t columns, const ProductChoice& choice) {
     int8_pipeline(op, key_of(op, columns), choice);
   }
-  WorkgroupLimits workgroup_limits() const { return {subgroup_, max_threads_}; }
+  WorkgroupLimits workgroup_limits() const { return {subgroup_, max_threads_, max_shared_}; }
 
   /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
   enum class Tiles { kAuto, kAlways, kNever };
@@ -316,6 +315,14 @@ class Kernels {
     std::array<uint32_t, 2> constants{};  ///< the kernel's constants 2 and 3
   };
   ProductShape product_shape(uint32_t columns) const;
+  /// How products of int8 vectors are cut into workgroups.
+  struct Int8Groups {
+    const vulkan::Pipeline* pipeline;
+    uint32_t rows;     ///< that a workgroup computes
+    uint32_t columns;  ///< workgroups beside each other in tiles; 0: one computes all columns
+  };
+  Int8Groups int8_groups(const Product& op, const ProductKey& key, uint32_t columns);
+  void check_int8(const Product& op, uint32_t columns) const;
   void record_int8(const Target& target, const Product& op);
   void record_matrix(const Target& target, const Product& op);
   const vulkan::Pipeline& matrix_pipeline(const Product& op, const MatrixTiles& tiles);
@@ -338,6 +345,7 @@ class Kernels {
   bool software_;                                        ///< Mesa's software device or another CPU
   uint32_t subgroup_;                                    ///< lanes
   uint32_t max_threads_;                                 ///< in a workgroup, a power of two
+  uint32_t max_shared_;                                  ///< bytes a workgroup shares
   bool mixed_dot_;                                       ///< of signed and unsigned bytes too
   uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;

@@ -22,27 +22,56 @@ constexpr const char* kList = "products";
 std::string kernels_hash() {
   uint64_t hash = 0xcbf29ce484222325;
   for (const vulkan::Shader& shader : shader_list()) {
-    if (!shader.name.starts_with("matvec_int8") && !shader.name.starts_with("matmul_units")) continue;
+    const bool timed = shader.name.starts_with("matvec_int8") || shader.name.starts_with("matmul_int8") ||
+                       shader.name.starts_with("matmul_units");
+    if (!timed) continue;
     for (const uint32_t word : shader.code) hash = (hash ^ word) * 0x100000001b3;
   }
   return fmt::format("{:016x}", hash);
 }
 
+Json to_json(const Int8Tile& tile) {
+  return {{"rows", tile.rows},           {"columns", tile.columns},
+          {"lane_rows", tile.lane_rows}, {"lane_columns", tile.lane_columns},
+          {"units", tile.units},         {"slices", tile.slices},
+          {"ahead", tile.ahead}};
+}
+
+Json to_json(const ProductChoice& choice) {
+  if (choice.tile) return {{"tile", to_json(*choice.tile)}};
+  return {{"subgroups", choice.subgroups},
+          {"rows", choice.rows},
+          {"unroll", choice.unroll},
+          {"passes", choice.passes},
+          {"ahead", choice.ahead}};
+}
+
 Json to_json(const ProductKey& key, const RememberedChoice& remembered) {
-  const ProductChoice& choice = remembered.choice;
   return {{"format", quant::info(key.format).name},
           {"rows", key.rows},
           {"columns", key.columns},
           {"vectors", key.vectors},
           {"group_rows", key.group_rows},
           {"pairs", key.pairs},
-          {"choice",
-           {{"subgroups", choice.subgroups},
-            {"rows", choice.rows},
-            {"unroll", choice.unroll},
-            {"passes", choice.passes},
-            {"ahead", choice.ahead}}},
+          {"choice", to_json(remembered.choice)},
           {"microseconds", remembered.microseconds}};
+}
+
+/// What to_json() made of a choice.
+std::optional<ProductChoice> choice_of(const Json& object) {
+  const auto tile = object.find("tile");
+  if (tile != object.end() && !tile->is_object()) return std::nullopt;
+  MemoryFields fields(tile != object.end() ? *tile : object);
+  ProductChoice choice;
+  if (tile != object.end()) {
+    choice.tile = {fields.number("rows"),         fields.number("columns"), fields.number("lane_rows"),
+                   fields.number("lane_columns"), fields.number("units"),   fields.number("slices"),
+                   fields.number("ahead")};
+  } else {
+    choice = {fields.number("subgroups"), fields.number("rows"), fields.number("unroll"),
+              fields.number("passes"), fields.number("ahead")};
+  }
+  return fields.complete() ? std::optional(choice) : std::nullopt;
 }
 
 std::optional<std::pair<ProductKey, RememberedChoice>> product_of(const Json& object,
@@ -54,7 +83,7 @@ std::optional<std::pair<ProductKey, RememberedChoice>> product_of(const Json& ob
   const auto found = std::ranges::find(formats, std::string_view(format), &quant::FormatInfo::name);
   const auto choice = object.find("choice");
   if (found == formats.end() || choice == object.end() || !choice->is_object()) return std::nullopt;
-  MemoryFields chosen(*choice);
+  const std::optional<ProductChoice> chosen = choice_of(*choice);
   const ProductKey key{found->format,
                        fields.number("rows"),
                        fields.number("columns"),
@@ -62,15 +91,12 @@ std::optional<std::pair<ProductKey, RememberedChoice>> product_of(const Json& ob
                        fields.number("group_rows"),
                        fields.flag("pairs")};
   RememberedChoice remembered;
-  remembered.choice = {chosen.number("subgroups"), chosen.number("rows"), chosen.number("unroll"),
-                       chosen.number("passes"), chosen.number("ahead")};
   const auto microseconds = object.find("microseconds");
   if (microseconds != object.end() && microseconds->is_number()) {
     remembered.microseconds = microseconds->get<double>();
   }
-  if (!fields.complete() || !chosen.complete() || !possible(remembered.choice, key, limits)) {
-    return std::nullopt;
-  }
+  if (!fields.complete() || !chosen || !possible(*chosen, key, limits)) return std::nullopt;
+  remembered.choice = *chosen;
   return std::pair(key, remembered);
 }
 

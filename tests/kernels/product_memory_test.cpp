@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "gguf/temporary_folder.hpp"
+#include "kernels/int8_tile.hpp"
 #include "kernels/product_candidates.hpp"
 #include "quant/format.hpp"
 
@@ -39,6 +40,8 @@ TEST(ProductCandidatesTest, AreAFewAndPossible) {
       EXPECT_GE(all.size(), 2U);
       EXPECT_LE(all.size(), 200U);
       for (const ProductChoice& choice : all) {
+        EXPECT_TRUE(possible(choice, key, limits));
+        if (choice.tile) continue;
         EXPECT_LE(choice.subgroups * limits.subgroup, limits.max_threads);
         EXPECT_LE(choice.rows * key.vectors, 32U);
         if (key.pairs) {
@@ -61,6 +64,13 @@ TEST(ProductCandidatesTest, NeighboursDifferInOneValueAndReachAll) {
       const ProductChoice from = next.back();
       next.pop_back();
       for (const ProductChoice& to : neighbours(from, key, kLimits)) {
+        if (from.tile || to.tile) {
+          // From streamed rows a search comes to tiles by the usual one.
+          EXPECT_EQ(from.tile ? differences(*from.tile, *to.tile) : *to.tile != usual_int8_tile(key, kLimits),
+                    from.tile ? 1 : 0);
+          if (reached.insert(to).second) next.push_back(to);
+          continue;
+        }
         const int changed = (to.subgroups != from.subgroups) + (to.rows != from.rows) +
                             (to.unroll != from.unroll) + (key.group_rows == 0 && to.passes != from.passes) +
                             (to.ahead != from.ahead);
@@ -108,6 +118,7 @@ class ProductMemoryTest : public ::testing::Test {
   RememberedChoices choices_{
       {{Format::kQ4_K, 4096, 2048, 1, 0, true}, {{8, 2, 2, 1}, 12.5}},
       {{Format::kIQ1_S, 28672, 4096, 8, 64, true}, {{8, 4, 1, 2}, 99.25}},
+      {{Format::kIQ1_S, 28672, 4096, 64, 0, false}, {{.tile = Int8Tile{64, 32, 4, 4, 4, 1, 1}}, 400}},
   };
 };
 
@@ -138,7 +149,7 @@ TEST_F(ProductMemoryTest, HoldsForOneDeviceDriverAndCode) {
   ProductMemoryOwner smaller = owner_;
   smaller.limits.max_threads = 128;
   EXPECT_TRUE(read_product_memory(file_, smaller).empty());
-  EXPECT_EQ(read_product_memory(file_, owner_).size(), 2U);
+  EXPECT_EQ(read_product_memory(file_, owner_).size(), choices_.size());
 }
 
 TEST_F(ProductMemoryTest, IgnoresDamagedFiles) {
@@ -157,7 +168,10 @@ TEST_F(ProductMemoryTest, IgnoresDamagedFiles) {
                                                          {"\"pairs\": true", "\"pairs\": 1"},
                                                          {"\"unroll\"", "\"enroll\""},
                                                          {"\"products\": [", "\"products\": [7, "},
-                                                         {"\"passes\": 1", "\"passes\": 4294967295"}};
+                                                         {"\"passes\": 1", "\"passes\": 4294967295"},
+                                                         {"\"lane_rows\": 4", "\"lane_rows\": 3"},
+                                                         {"\"tile\": {", "\"tile\": 1, \"x\": {"},
+                                                         {"\"slices\"", "\"splices\""}};
   for (const auto& [from, to] : changes) {
     set(whole);
     EXPECT_TRUE(changed(from, to).empty()) << from << " -> " << to;
@@ -168,7 +182,7 @@ TEST_F(ProductMemoryTest, IgnoresDamagedFiles) {
     EXPECT_TRUE(read_product_memory(file_, owner_).empty());
   }
   write();  // and the next writing makes it whole
-  EXPECT_EQ(read_product_memory(file_, owner_).size(), 2U);
+  EXPECT_EQ(read_product_memory(file_, owner_).size(), choices_.size());
 }
 
 TEST_F(ProductMemoryTest, NeedsNoFolderThatCanBeWritten) {
