@@ -231,7 +231,7 @@ int main(int argc, char** argv) {
   app.add_option("-s,--shape", options.shapes, "Rows and columns: 4096x14336,128256x4096")->delimiter(',');
   app.add_option("-v,--vectors", options.vectors, "Vectors at once: 1,2,4,8; and more, in tiles")
       ->delimiter(',')
-      ->check(CLI::IsMember({1, 2, 4, 8}));
+      ->check(CLI::IsMember({1, 2, 4, 8, 16, 32, 64, 128, 256, 512}));
   app.add_option("--megabytes", options.megabytes, "Weights to go through in one run (default: 512)")
       ->check(CLI::Range(1, 65536));
   app.add_option("--runs", options.runs, "Runs of each candidate, the fastest counts (default: 5)")

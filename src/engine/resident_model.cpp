@@ -113,9 +113,13 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
   const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
                     (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
-  const model::ProgramInputs inputs{
-      page_tables_.address(),      slot_addresses_.address(), decode_batch_.address(), options.kv, int8,
-      kernels_.uses_matrix_units()};
+  const model::ProgramInputs inputs{page_tables_.address(),
+                                    slot_addresses_.address(),
+                                    decode_batch_.address(),
+                                    options.kv,
+                                    int8,
+                                    int8 && read_tokens_ <= plan::kInt8Tokens && kernels_.reads_int8(),
+                                    kernels_.uses_matrix_units()};
   program_ = std::make_unique<model::Program>(spec_, weights_, limits, inputs, device_);
   const model::LayerSpec& layer = spec_.layers[0];
   attention_ = {.heads = layer.heads,

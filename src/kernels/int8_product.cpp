@@ -41,6 +41,10 @@ bool Kernels::makes_int8(const Matrix& matrix, Epilogue epilogue) {
          });
 }
 
+bool Kernels::reads_int8() const {
+  return max_shared_ >= kLeastShared && !uses_matrix_units();
+}
+
 ProductChoice Kernels::choice(const ProductKey& key) const {
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
   if (key.vectors > kMaxVectorColumns) return {.tile = usual_int8_tile(key, workgroup_limits())};

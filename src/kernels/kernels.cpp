@@ -112,6 +112,17 @@ void Kernels::record(const Target& target, const Norm& op) {
   target.recording->dispatch(pipe, bytes_of(c), {target.columns, 1, 1}, reads, writes);
 }
 
+void Kernels::record(const Target& target, const Quantize& op) {
+  struct {
+    uint64_t x, vectors, batch;
+    uint32_t width;
+  } c{op.x.address, op.out.address, target.batch, op.width};
+  const uint32_t threads = subgroup_ * subgroups(4);
+  const Range reads[] = {op.x, batch_range(target.batch)};
+  target.recording->dispatch(pipeline(shader("quantize"), {threads}), bytes_of(c),
+                             {divide_up(op.width / 4, threads), target.columns, 1}, reads, {&op.out, 1});
+}
+
 void Kernels::record(const Target& target, const SwiGlu& op) {
   struct {
     uint64_t gate, up, result, vectors, batch;

@@ -197,6 +197,13 @@ struct DecodeAttentionSizes {
   uint32_t lanes = 0;
 };
 
+/// out = x (tokens, width) as int8 vectors, width a multiple of 32.
+struct Quantize {
+  Range x;
+  Range out;
+  uint32_t width;
+};
+
 /// out = silu(gate) * up, all (tokens, width).
 struct SwiGlu {
   Range gate;
@@ -249,12 +256,16 @@ class Kernels {
   void record(const Target& target, const RopeShift& op);
   void record(const Target& target, const Attention& op);
   void record(const Target& target, const DecodeAttention& op);
+  void record(const Target& target, const Quantize& op);
   void record(const Target& target, const SwiGlu& op);
   void record(const Target& target, const Sample& op);
 
   /// Whether products with this matrix can take int8 vectors, and whether they can make them.
   static bool takes_int8(const Matrix& matrix);
   static bool makes_int8(const Matrix& matrix, Epilogue epilogue);
+  /// Whether products of any number of int8 vectors can be made on this device, and nothing is better at
+  /// those of many.
+  bool reads_int8() const;
   /// Whether decoding is best done with int8 vectors on this device.
   bool prefers_int8() const { return prefers_int8_; }
   /// What to do with the products of int8 vectors of this key from now on.

@@ -74,11 +74,12 @@ std::vector<Operation> few_outputs_head(const ModelSpec& spec, const Weights& we
           product};
 }
 
-/// Adds the operations of steps, whose products take int8 vectors where they can.
-class StepBuilder {
+/// Adds the operations of passes whose products take int8 vectors where they can: of steps, or of prompts,
+/// whose attention is another.
+class Int8Builder {
  public:
-  StepBuilder(const ModelSpec& spec, const Weights& weights, const Activations& activations)
-      : spec_(spec), weights_(weights), act_(activations) {}
+  Int8Builder(const ModelSpec& spec, const Weights& weights, const Activations& activations, bool prompts)
+      : spec_(spec), weights_(weights), act_(activations), prompts_(prompts) {}
 
   Pass build() {
     Pass pass;
@@ -149,11 +150,20 @@ class StepBuilder {
       output.input = Input::kInt8;
       output.x = act_.attended_int8;
     }
-    to_->emplace_back(kernels::DecodeAttention{
-        rope(spec_, w, shape, act_),
-        {shape, act_.qkv, int8 ? Range{} : act_.attended, act_.parts, act_.page_tables, kAllKv},
-        int8 ? act_.attended_int8 : Range{},
-        act_.counters});
+    if (prompts_) {
+      to_->emplace_back(rope(spec_, w, shape, act_));
+      to_->emplace_back(
+          kernels::Attention{shape, act_.qkv, act_.attended, act_.parts, act_.page_tables, kAllKv});
+      if (int8) {
+        to_->emplace_back(kernels::Quantize{act_.attended, act_.attended_int8, layer.heads * layer.head});
+      }
+    } else {
+      to_->emplace_back(kernels::DecodeAttention{
+          rope(spec_, w, shape, act_),
+          {shape, act_.qkv, int8 ? Range{} : act_.attended, act_.parts, act_.page_tables, kAllKv},
+          int8 ? act_.attended_int8 : Range{},
+          act_.counters});
+    }
     add_residual(output);
     add_feed_forward(layer, w);
   }
@@ -190,6 +200,7 @@ class StepBuilder {
   const ModelSpec& spec_;
   const Weights& weights_;
   const Activations& act_;
+  const bool prompts_;
   std::vector<Operation>* to_ = nullptr;
 };
 
@@ -253,7 +264,11 @@ Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activatio
 }
 
 Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations) {
-  return StepBuilder(spec, weights, activations).build();
+  return Int8Builder(spec, weights, activations, false).build();
+}
+
+Pass int8_reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations) {
+  return Int8Builder(spec, weights, activations, true).build();
 }
 
 std::vector<kernels::RopeShift> shift_pass(const ModelSpec& spec, plan::KvFormats kv) {

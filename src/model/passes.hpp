@@ -13,7 +13,7 @@ namespace caldera::model {
 
 using Operation =
     std::variant<kernels::Embed, kernels::Norm, kernels::Product, kernels::Rope, kernels::Attention,
-                 kernels::DecodeAttention, kernels::SwiGlu, kernels::Sample>;
+                 kernels::DecodeAttention, kernels::SwiGlu, kernels::Sample, kernels::Quantize>;
 
 /// The operations of a forward pass in two parts.
 struct Pass {
@@ -39,7 +39,7 @@ struct Activations {
   vulkan::Range parts;  ///< of split attention
   vulkan::Range outputs;
   vulkan::Range logits;
-  // Of steps, as int8 vectors; and what attention counts its parts by.
+  // As int8 vectors, of steps and of prompts that are read so; and what attention counts its parts by.
   vulkan::Range normed_int8;
   vulkan::Range attended_int8;
   vulkan::Range hidden_int8;
@@ -53,6 +53,10 @@ struct Activations {
 /// For any number of neighbouring tokens of one sequence: eight operations a layer, all in f32. With `half`,
 /// for more than kernels::kMaxVectorColumns of them on matrix units: in f16 what products take.
 Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations, bool half);
+
+/// For up to plan::kInt8Tokens neighbouring tokens of one sequence, by products of int8 vectors where weights
+/// are in blocks and in the resident layout: seven operations a layer.
+Pass int8_reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
 
 /// For one token each of up to kernels::kMaxVectorColumns sequences, five
 /// operations a layer, by products of int8 vectors where weights are in blocks and in the resident layout.

@@ -21,6 +21,7 @@ struct ProgramInputs {
   uint64_t decode_batch = 0;  ///< address of the batch that the sampler feeds
   plan::KvFormats kv;         ///< of KV memory
   bool int8 = false;          ///< decode steps compute with int8 vectors; else as reading does
+  bool int8_reading = false;  ///< and so do prompts, in batches of up to plan::kInt8Tokens
   bool half = false;          ///< more than kernels::kMaxVectorColumns tokens are read on matrix units
 };
 

@@ -9,6 +9,10 @@ inline constexpr uint32_t kPageTokens = 64;   ///< tokens in one page of KV memo
 inline constexpr uint32_t kMaxSequences = 8;  ///< sequences in one decode step
 inline constexpr uint32_t kLogitRows = 32;    ///< outputs computed at once when the logits of many are wanted
 
+/// Most tokens of a prompt that are read as int8 vectors in one batch: GPUs that do better with more have
+/// matrix units, and read otherwise.
+inline constexpr uint32_t kInt8Tokens = 512;
+
 /// Tokens of a usual conversation: what is planned for, and kept room for, where nobody asks for a context.
 inline constexpr uint32_t kUsualContext = 8192;
 

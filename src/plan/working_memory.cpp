@@ -63,7 +63,8 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
   bytes.logits = uint64_t{limits.outputs} * shape.vocabulary * kFloat;
   bytes.outputs = uint64_t{limits.outputs} * shape.width * kFloat;
   bytes.sampler = sampler_bytes(limits.decode_tokens, shape.vocabulary);
-  const auto vectors = [&](uint64_t columns) { return limits.decode_tokens * int8_vector_bytes(columns); };
+  const uint64_t tokens = std::max(limits.decode_tokens, std::min(limits.tokens, kInt8Tokens));
+  const auto vectors = [&](uint64_t columns) { return tokens * int8_vector_bytes(columns); };
   bytes.normed_int8 = vectors(shape.width);
   bytes.attended_int8 =
       vectors(widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; }));

@@ -51,7 +51,7 @@ struct ProgramBytes {
   uint64_t rope_table = 0;
   uint64_t logits = 0;
   uint64_t outputs = 0;  ///< the residual stream of those tokens whose logits are wanted
-  // Of decode steps, as int8 vectors, and what attention counts its parts by.
+  // As int8 vectors, of decode steps and of prompts that are read so, and what attention counts its parts by.
   uint64_t normed_int8 = 0;
   uint64_t attended_int8 = 0;
   uint64_t hidden_int8 = 0;

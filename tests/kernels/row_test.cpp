@@ -214,6 +214,23 @@ TEST(SwiGluTest, MakesInt8Vectors) {
   for (const uint32_t width : {32U, 96U, 1536U}) check_swiglu(width, true);
 }
 
+TEST(QuantizeTest, MakesInt8Vectors) {
+  for (const uint32_t width : {32U, 96U, 1536U}) {
+    constexpr uint32_t kTokens = 3;
+    constexpr uint32_t kRecorded = 5;
+    const std::vector<float> x = test::uniforms(size_t{kRecorded} * width, 1, -20, 20);
+    const DeviceArray<float> device_x(x);
+    const DeviceArray<std::byte> out = untouched_int8(kRecorded, width);
+    run(Quantize{device_x.range(), out.range(), width}, TestBatch::of(kTokens), {kRecorded});
+    std::vector<Expected> expected;
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const auto begin = x.begin() + int64_t{t} * width;
+      expected.push_back({{begin, begin + width}, std::vector<double>(width, 0)});
+    }
+    expect_int8_vectors(out.get(), expected, kRecorded);
+  }
+}
+
 TEST(SwiGluTest, NoTokensWriteNothing) {
   const DeviceArray<float> in(std::vector<float>(64, 1));
   const DeviceArray<float> out = untouched(64);

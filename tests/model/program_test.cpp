@@ -29,10 +29,10 @@ TEST(ProgramTest, ALayerIsEightOperations) {
   const Program program(spec, weights, kLimits, {}, test::device());
   // Embedding; and twice norm, QKV, rope, attention, output, norm, gate and up, down.
   EXPECT_EQ(program.reading(64).body.size(), 1U + 2 * 8);
-  // Embed, Norm, Product, Rope, Attention, DecodeAttention, SwiGlu, Sample.
-  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 4, 8, 2, 2, 0, 0, 0}));
-  EXPECT_EQ(kinds(program.reading(64).head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0}));
-  EXPECT_EQ(kinds(program.sampling()), (std::vector<size_t>{0, 0, 0, 0, 0, 0, 0, 1}));
+  // Embed, Norm, Product, Rope, Attention, DecodeAttention, SwiGlu, Sample, Quantize.
+  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 4, 8, 2, 2, 0, 0, 0, 0}));
+  EXPECT_EQ(kinds(program.reading(64).head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(kinds(program.sampling()), (std::vector<size_t>{0, 0, 0, 0, 0, 0, 0, 1, 0}));
   EXPECT_EQ(program.page_bytes(), 2U * 2 * 2 * kernels::kPageTokens * 16 * 2);
   EXPECT_GE(program.logits().bytes(), 4U * 48 * sizeof(float));
 }
@@ -63,7 +63,7 @@ TEST(ProgramTest, FewOutputsAreSumsOfTwoInt8Vectors) {
     const ModelSpec spec = read_spec(file);
     const Weights weights = load_weights(file, spec, test::device(), {});
     const Program program(spec, weights, kLimits, {.int8 = true}, test::device());
-    EXPECT_EQ(kinds(program.step().head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(kinds(program.step().head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0, 0}));
     // Of a few outputs it is two dispatches as well, of vectors of two terms.
     const std::vector<Operation>& few = program.step().head_of(kernels::kMaxSumColumns);
     EXPECT_EQ(kinds(few), kinds(program.step().head));
@@ -74,6 +74,21 @@ TEST(ProgramTest, FewOutputsAreSumsOfTwoInt8Vectors) {
   }
 }
 
+TEST(ProgramTest, PromptsAreReadAsInt8VectorsWhereAskedFor) {
+  TinyModel tiny;
+  for (auto& [name, tensor] : tiny.tensors) {
+    if (name.starts_with("blk.") && tensor.shape.size() == 2) tensor.format = Format::kQ8_0;
+  }
+  tiny.tensors["blk.1.ffn_down.weight"].format = Format::kF16;
+  const gguf::File file = tiny.open();
+  const ModelSpec spec = read_spec(file);
+  const Weights weights = load_weights(file, spec, test::device(), {});
+  const Program program(spec, weights, kLimits, {.int8 = true, .int8_reading = true}, test::device());
+  // The first norm alone is an operation, and the one that follows a product in f32. Heads of 16 dimensions
+  // make no units of int8 vectors.
+  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 3, 8, 2, 2, 0, 0, 0, 0}));
+}
+
 TEST(ProgramTest, MixedFormatsCostOperations) {
   TinyModel tiny;
   tiny.tensors["blk.0.attn_v.weight"].format = Format::kQ8_0;
@@ -82,7 +97,7 @@ TEST(ProgramTest, MixedFormatsCostOperations) {
   const ModelSpec spec = read_spec(file);
   const Weights weights = load_weights(file, spec, test::device(), {});
   const Program program(spec, weights, kLimits, {}, test::device());
-  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 4, 8 + 2 + 1, 2, 2, 0, 1, 0}));
+  EXPECT_EQ(kinds(program.reading(64).body), (std::vector<size_t>{1, 4, 8 + 2 + 1, 2, 2, 0, 1, 0, 0}));
 }
 
 TEST(ProgramTest, RefusesWhatKernelsCannotAddress) {
