@@ -63,8 +63,7 @@ class Cases {
         add_embedding(info, storage);
         for (const uint32_t columns : {1U, 2U, 4U, 8U, kPromptColumns}) {
           add_products(info, storage, columns, Input::kF32);
-          const bool vectors =
-              blocks && storage == Storage::kResident && columns <= kernels::kMaxVectorColumns;
+          const bool vectors = blocks && storage == Storage::kResident;
           if (vectors) add_products(info, storage, columns, Input::kInt8);
           if (vectors && columns == 1) add_products(info, storage, columns, Input::kNormed);
         }
@@ -79,6 +78,17 @@ class Cases {
         for (const uint32_t rows : {1U, 2U, 4U, 8U}) {
           for (const uint32_t unroll : {1U, 2U, 4U}) add_choice(info, columns, rows, unroll);
         }
+      }
+      // Some of those that int8_tiles() counts up.
+      for (const kernels::Int8Tile& tile :
+           {kernels::Int8Tile{64, 8, 2, 8, 8, 4, 1}, kernels::Int8Tile{64, 8, 2, 8, 4, 4, 1},
+            kernels::Int8Tile{128, 8, 4, 8, 4, 4, 1}, kernels::Int8Tile{64, 8, 4, 4, 4, 4, 1}}) {
+        add_tile(info, kernels::kMaxVectorColumns, tile);
+      }
+      for (const kernels::Int8Tile& tile :
+           {kernels::Int8Tile{64, 64, 4, 8, 4, 1, 1}, kernels::Int8Tile{64, 64, 4, 8, 2, 1, 1},
+            kernels::Int8Tile{128, 64, 8, 4, 2, 1, 1}, kernels::Int8Tile{64, 64, 4, 4, 4, 1, 1}}) {
+        add_tile(info, kPromptColumns, tile);
       }
     }
   }
@@ -163,6 +173,26 @@ class Cases {
     if (input != Input::kF32 && epilogue == Epilogue::kSwiGlu) product.out_int8 = range(3);
     if (input == Input::kInt8 && epilogue == Epilogue::kAdd) product.out_int8 = range(5);
     return product;
+  }
+
+  void add_tile(const quant::FormatInfo& info, uint32_t columns, const kernels::Int8Tile& tile) {
+    const kernels::Matrix weights = matrix(info.format, Storage::kResident, 2 * kWidth);
+    Case one;
+    one.what = fmt::format("product of {}, tiles of {}x{}, {}x{} a lane, {} units, {} slices",
+                           input_text(Input::kInt8, columns), tile.rows, tile.columns, tile.lane_rows,
+                           tile.lane_columns, tile.units, tile.slices);
+    one.columns = columns;
+    one.format = info.format;
+    one.input = Input::kInt8;
+    one.record = [=](Kernels& kernels, vulkan::Recording& recording) {
+      const kernels::ProductKey key{weights.format, weights.rows, weights.columns, columns};
+      const kernels::ProductChoice choice{.tile = tile};
+      if (!kernels::possible(choice, key, kernels.workgroup_limits())) return;
+      kernels.choose(key, choice);
+      kernels.record({&recording, kBatch, columns, false, 1},
+                     product(weights, Input::kInt8, Epilogue::kStore));
+    };
+    cases_.push_back(std::move(one));
   }
 
   void add_choice(const quant::FormatInfo& info, uint32_t columns, uint32_t rows, uint32_t unroll) {
