@@ -40,7 +40,7 @@ struct LoadReport {
 };
 
 /// How weights are multiplied with activations. Where a GPU has matrix units prompts take f16 there, unless
-/// kF32 is asked for; sums are f32 always. The rest is about decode steps and weights in blocks.
+/// kF32 is asked for; sums are f32 always. The rest is about weights in blocks: steps, and prompts elsewhere.
 enum class Arithmetic {
   kAuto,  ///< kInt8 where the device has integer dot products, else kF32
   kF32,   ///< prompts too
