@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "kernels/shaders.hpp"
-#include "kernels/stopwatch.hpp"
 #include "vulkan/recording.hpp"
+#include "vulkan/stopwatch.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -49,7 +49,7 @@ ReadSpeed read_speed(vulkan::Device& device, vulkan::PipelineStore& pipelines,
   } constants{memory.address(), sums.address(), static_cast<uint32_t>(bytes / kLoadBytes)};
   const vulkan::Pipeline& pipeline = pipelines.get(shader("read_bandwidth"), {&threads, 1}, 0);
   const vulkan::Range range{sums.address(), sums.bytes()};
-  const Stopwatch stopwatch(device);
+  const vulkan::Stopwatch stopwatch(device);
 
   ReadSpeed speed;
   const auto begin = Clock::now();

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/shaders.hpp"
-#include "kernels/stopwatch.hpp"
 #include "vulkan/recording.hpp"
+#include "vulkan/stopwatch.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -61,7 +61,7 @@ std::optional<MatrixSpeed> matrix_speed(vulkan::Device& device, vulkan::Pipeline
       device.memory().allocate(uint64_t{workers} * sizeof(float), vulkan::Residency::kHostRead,
                                vulkan::Purpose::kStaging, "sums of products");
   const vulkan::Range range{sums.address(), sums.bytes()};
-  const Stopwatch stopwatch(device);
+  const vulkan::Stopwatch stopwatch(device);
   MatrixSpeed best;
   best.sums_are_right = true;
   for (const vulkan::MatrixShape& shape : shapes) {

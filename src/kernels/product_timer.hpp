@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
-#include "kernels/stopwatch.hpp"
 #include "vulkan/device.hpp"
+#include "vulkan/stopwatch.hpp"
 
 namespace caldera::kernels {
 
@@ -37,7 +37,7 @@ class ProductTimer {
  private:
   vulkan::Device& device_;
   Kernels& kernels_;
-  Stopwatch stopwatch_;
+  vulkan::Stopwatch stopwatch_;
   ProductKey key_;
   uint32_t columns_;
   uint64_t bytes_ = 0;

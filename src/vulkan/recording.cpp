@@ -16,7 +16,8 @@ bool any_overlap(std::span<const Range> some, std::span<const Range> others) {
 
 }  // namespace
 
-Recording::Recording(Device& device, Timestamps* timestamps) : device_(&device), timestamps_(timestamps) {
+Recording::Recording(Device& device, Timestamps* timestamps, const Stopwatch* stopwatch)
+    : device_(&device), timestamps_(timestamps), stopwatch_(stopwatch) {
   if (device.compile_only()) return;
   VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   allocate.commandPool = device.command_pool();
@@ -27,6 +28,7 @@ Recording::Recording(Device& device, Timestamps* timestamps) : device_(&device),
   begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
   check(vkBeginCommandBuffer(buffer_, &begin), "recording commands");
   if (timestamps_ != nullptr) timestamps_->reset(buffer_);
+  if (stopwatch_ != nullptr) stopwatch_->start(buffer_);
   barrier(VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
           VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
 }
@@ -39,6 +41,7 @@ Recording::~Recording() {
 Recording::Recording(Recording&& other) noexcept
     : device_(other.device_),
       timestamps_(other.timestamps_),
+      stopwatch_(other.stopwatch_),
       buffer_(std::exchange(other.buffer_, VK_NULL_HANDLE)),
       reads_(std::move(other.reads_)),
       writes_(std::move(other.writes_)),
@@ -82,7 +85,9 @@ void Recording::finish() {
   barrier(
       VK_PIPELINE_STAGE_2_HOST_BIT | VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT,
       VK_ACCESS_2_HOST_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT);
-  if (buffer_ != VK_NULL_HANDLE) check(vkEndCommandBuffer(buffer_), "recording commands");
+  if (buffer_ == VK_NULL_HANDLE) return;
+  if (stopwatch_ != nullptr) stopwatch_->stop(buffer_);
+  check(vkEndCommandBuffer(buffer_), "recording commands");
 }
 
 }  // namespace caldera::vulkan

@@ -12,6 +12,7 @@
 
 #include "vulkan/device.hpp"
 #include "vulkan/pipeline_store.hpp"
+#include "vulkan/stopwatch.hpp"
 #include "vulkan/timestamps.hpp"
 
 namespace caldera::vulkan {
@@ -37,8 +38,10 @@ struct RecordingShape {
 /// the host. On a device that only compiles, dispatches and barriers are counted and nothing is recorded.
 class Recording {
  public:
-  /// With `timestamps`, every dispatch is timed; they are this recording's alone.
-  explicit Recording(Device& device, Timestamps* timestamps = nullptr);
+  /// With `timestamps`, every dispatch is timed; with `stopwatch`, the recording as a whole: from when all
+  /// that was submitted before is done until it is done itself. Both are this recording's alone and must
+  /// outlive it; it may then be submitted again only after it is done.
+  explicit Recording(Device& device, Timestamps* timestamps = nullptr, const Stopwatch* stopwatch = nullptr);
   ~Recording();
   Recording(Recording&& other) noexcept;
   Recording& operator=(Recording&&) = delete;
@@ -47,7 +50,8 @@ class Recording {
   void dispatch(const Pipeline& pipeline, std::span<const std::byte> constants,
                 std::array<uint32_t, 3> groups, std::span<const Range> reads, std::span<const Range> writes);
 
-  /// Ends recording; after it the buffer may be submitted any number of times, also while still running.
+  /// Ends recording; after it the buffer may be submitted any number of times, also while still running
+  /// unless it is timed.
   void finish();
 
   VkCommandBuffer handle() const { return buffer_; }
@@ -58,6 +62,7 @@ class Recording {
 
   Device* device_;
   Timestamps* timestamps_;
+  const Stopwatch* stopwatch_;
   VkCommandBuffer buffer_ = VK_NULL_HANDLE;
   std::vector<Range> reads_;   ///< since the last barrier
   std::vector<Range> writes_;  ///< since the last barrier
