@@ -87,11 +87,15 @@ struct LoadOptions {
   /// With kLinear and kYarn, 1 to 1024; 0: what `context` needs, or the file's own.
   double position_factor = 0;
   uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 8
-  uint32_t prefill_rows = 0;  ///< tokens read in one submission; 0: chosen for the device
+  uint32_t prefill_rows = 0;  ///< most tokens read in one batch; 0: chosen for the device
   /// Most bytes of memory at the device's own speed (unified devices: of all memory); 0: what the device
   /// gives.
   uint64_t memory_limit = 0;
   KvFormats kv;  ///< how keys and values are kept; kUnsupported where the model's heads do not allow it
+  /// Seconds that the device is to take for one submission, 0.001 to 10: drivers reset a device that takes
+  /// too long, and other programs wait for its end. The first ones of a model are shorter, until its speed is
+  /// known.
+  double submit_target = 0.1;
   LoadWay way = LoadWay::kAuto;
   uint64_t ring_bytes = 0;  ///< host memory that a file is read through; 0: chosen, at most 1 GiB
   Arithmetic arithmetic = Arithmetic::kAuto;

@@ -75,6 +75,7 @@ struct Generation {
   uint32_t dropped_tokens = 0;  ///< that ContextEnd::kShift forgot in this call
   double prompt_seconds = 0;
   double decode_seconds = 0;
+  double longest_submission = 0;  ///< seconds of device time, of all sequences of the call
   uint64_t seed = 0;
   double prompt_rate() const { return prompt_seconds > 0 ? prompt_tokens / prompt_seconds : 0; }
   /// Decoded tokens per second; the first token comes with the prompt.

@@ -43,7 +43,7 @@ Table tests_table(const BenchReport& report) {
   if (together) table.heads.emplace_back("sequences");
   table.heads.emplace_back("tokens/s");
   if (together) table.heads.emplace_back("each");
-  for (const char* head : {"spread", "GB/step", "GB/s", "of bandwidth", "CPU µs/token"}) {
+  for (const char* head : {"spread", "longest ms", "GB/step", "GB/s", "of bandwidth", "CPU µs/token"}) {
     table.heads.emplace_back(head);
   }
   const bool prompts = std::any_of(report.tests.begin(), report.tests.end(), is_prompt);
@@ -55,6 +55,7 @@ Table tests_table(const BenchReport& report) {
     row.push_back(fmt::format("{:.2f}", test.rate()));
     if (together) row.push_back(fmt::format("{:.2f}", test.rate() / test.sequences));
     row.push_back(fmt::format("±{:.2f}", test.spread()));
+    row.push_back(figure(test.longest_submission() * 1e3));
     if (test.kind == BenchKind::kDecode) {
       row.push_back(figure(gigabytes(test.bytes())));
       row.push_back(figure(gigabytes(test.bytes()) * test.rate() / test.sequences));
@@ -115,7 +116,8 @@ Json to_json(const BenchReport& report, const BenchTest& test) {
                {"sequences", test.sequences},
                {"tokens_per_second", test.rate()},
                {"spread", test.spread()},
-               {"seconds", test.seconds}};
+               {"seconds", test.seconds},
+               {"longest_submission_milliseconds", test.longest_submission() * 1e3}};
   if (decode) {
     const std::optional<double> limit = report.limit(test);
     json["tokens_per_second_each"] = test.rate() / test.sequences;

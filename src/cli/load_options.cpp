@@ -44,6 +44,13 @@ void declare_load_options(CLI::App& app, LoadOptions& options) {
          "again, or not (off)")
       ->check(CLI::IsMember({"auto", "again", "off"}));
   app.add_option_function<std::string>(
+      "--submit-target",
+      [&options](const std::string& text) {
+        options.submit_target = double{parse_number("--submit-target", text, 1, 10000)} * 1e-3;
+      },
+      "Milliseconds that the device is to take for one submission (default: 100): less lets others use it "
+      "sooner, and more costs nothing where nobody waits and no driver watches");
+  app.add_option_function<std::string>(
       "--ring", [&options](const std::string& text) { options.ring_bytes = parse_size("--ring", text); },
       "Host memory that the file is read through, at most 1GiB (default: 256MiB)");
 }

@@ -24,6 +24,10 @@ double BenchTest::run_seconds() const {
   return kind == BenchKind::kPrompt ? median(seconds) : median(seconds) / std::max(1U, tokens);
 }
 
+double BenchTest::longest_submission() const {
+  return longest_submissions.empty() ? 0 : *std::ranges::max_element(longest_submissions);
+}
+
 double BenchTest::cpu_seconds_per_token() const {
   return median(cpu_seconds) / std::max(1.0, all_tokens());
 }

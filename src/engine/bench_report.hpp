@@ -22,14 +22,16 @@ struct BenchTest {
   std::vector<double> seconds;  ///< of each repeat
   /// As above, of the processor: all threads of the process. Of decode tests, as what follows.
   std::vector<double> cpu_seconds;
-  uint64_t weight_bytes = 0;  ///< read in a step, once for all sequences
-  uint64_t far_bytes = 0;     ///< of those, across the bus of a discrete device
-  uint64_t kv_bytes = 0;      ///< read in a step by all sequences, the mean over the test
+  std::vector<double> longest_submissions;  ///< of each repeat: seconds of device time; of prompts too
+  uint64_t weight_bytes = 0;                ///< read in a step, once for all sequences
+  uint64_t far_bytes = 0;                   ///< of those, across the bus of a discrete device
+  uint64_t kv_bytes = 0;                    ///< read in a step by all sequences, the mean over the test
   std::optional<Profile> profile;
 
   double rate() const;         ///< tokens a second of all sequences together, the median over the repeats
   double spread() const;       ///< the largest distance of a repeat from it
   double run_seconds() const;  ///< of what a profile's run is: a decode step, or the whole prompt
+  double longest_submission() const;     ///< of all repeats, seconds
   double cpu_seconds_per_token() const;  ///< the median over the repeats
   uint64_t bytes() const { return weight_bytes + kv_bytes; }
   double all_tokens() const { return static_cast<double>(uint64_t{tokens} * sequences); }

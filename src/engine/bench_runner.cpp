@@ -82,11 +82,14 @@ BenchTest BenchRunner::prompt(uint32_t tokens, uint32_t depth) {
     Slot& slot = rewind(slots_[0], depth);
     append(slot, tokens);
     slot.reserve(depth + tokens);
+    engine_.forget_longest_submission();
     const auto start = Clock::now();
     read(slots_[0], what);
     test.seconds.push_back(seconds_since(start));
+    test.longest_submissions.push_back(engine_.longest_submission());
   });
   test.seconds.erase(test.seconds.begin());
+  test.longest_submissions.erase(test.longest_submissions.begin());
   if (options_.profile) test.profile = profile_prompt(test, "profiling " + name_of(test));
   return test;
 }
@@ -100,14 +103,17 @@ BenchTest BenchRunner::decode(uint32_t steps, uint32_t depth, uint32_t sequences
   repeat(name_of(test), [&](const std::string& what) {
     begin_decode(steps, depth, sequences);
     tell(what, 0, steps);
+    engine_.forget_longest_submission();
     const auto start = Clock::now();
     const double cpu = cpu_seconds();
     step(test, what);
     test.cpu_seconds.push_back(cpu_seconds() - cpu);
     test.seconds.push_back(seconds_since(start));
+    test.longest_submissions.push_back(engine_.longest_submission());
     end_decode(sequences);
   });
   test.seconds.erase(test.seconds.begin());
+  test.longest_submissions.erase(test.longest_submissions.begin());
   test.cpu_seconds.erase(test.cpu_seconds.begin());
   if (options_.profile) test.profile = profile_steps(test, "profiling " + name_of(test));
   return test;

@@ -12,6 +12,9 @@ namespace caldera::engine {
 namespace {
 
 constexpr double kMostPatience = 1e6;
+/// Seconds. Less than that, submitting costs more than what is submitted; more, and watchdogs bite.
+constexpr double kLeastTarget = 1e-3;
+constexpr double kMostTarget = 10;
 
 LoadOptions checked(const model::ModelSpec& spec, const LoadOptions& options) {
   if (options.sequences < 1 || options.sequences > kMaxSequences) {
@@ -31,6 +34,10 @@ LoadOptions checked(const model::ModelSpec& spec, const LoadOptions& options) {
     throw Error(
         ErrorKind::kUsage,
         fmt::format("the patience with the device must be between 0 and {:.0f} seconds", kMostPatience));
+  }
+  if (!(options.submit_target >= kLeastTarget && options.submit_target <= kMostTarget)) {
+    throw Error(ErrorKind::kUsage, fmt::format("submissions of {} s were asked for: {} to {} are possible",
+                                               options.submit_target, kLeastTarget, kMostTarget));
   }
   if (options.ring_bytes > model::kMaxRing) {
     throw Error(ErrorKind::kUsage, fmt::format("a ring of {} bytes was asked for: up to {} are possible",
@@ -78,13 +85,23 @@ void Engine::truncate_slot(uint32_t slot, uint32_t length) {
   slots_[slot].truncate(length);
 }
 
-void Engine::submit_read(uint32_t index, uint32_t end) {
+bool Engine::submit_read(uint32_t index, uint32_t total, uint32_t before, const ReadCallback& progress) {
   Slot& slot = slots_[index];
   wait_all();  // the pages may still be read
-  slot.reserve(end);
-  resident().submit_read(index, std::span(slot.tokens).subspan(slot.computed, end - slot.computed),
-                         slot.computed);
-  slot.computed = end;
+  const uint32_t count = resident().next_read(slot.computed, total - slot.computed);
+  slot.reserve(slot.computed + count);
+  Submitter::Progress part;
+  if (progress) {
+    part = [&](double share) {
+      const auto done = static_cast<uint32_t>(share * count);
+      return progress(slot.computed - before + done, total - before);
+    };
+  }
+  if (!resident().submit_read(index, std::span(slot.tokens).subspan(slot.computed, count), slot.computed,
+                              part))
+    return false;
+  slot.computed += count;
+  return true;
 }
 
 bool Engine::read(uint32_t index, bool sample, const ReadCallback& progress) {
@@ -97,7 +114,7 @@ bool Engine::read(uint32_t index, bool sample, const ReadCallback& progress) {
   while (slot.computed < total) {
     if (progress && !progress(slot.computed - before, total - before)) return false;
     begin = slot.computed;
-    submit_read(index, std::min(total, begin + resident().read_tokens()));
+    if (!submit_read(index, total, before, progress)) return false;
   }
   wait(resident().submit_outputs(total - 1 - begin, 1, sample));
   return !progress || progress(total - before, total - before);
@@ -111,7 +128,7 @@ std::vector<float> Engine::try_logits_from(uint32_t index, uint32_t first) {
   slot.computed = std::min(slot.computed, first);
   while (slot.computed < total) {
     const uint32_t begin = slot.computed;
-    submit_read(index, std::min(total, begin + resident().read_tokens()));
+    submit_read(index, total, begin, {});
     for (uint32_t at = std::max(begin, first); at < slot.computed; at += plan::kLogitRows) {
       const uint32_t outputs = std::min(plan::kLogitRows, slot.computed - at);
       resident().submit_outputs(at - begin, outputs, false);

@@ -59,7 +59,13 @@ class Engine {
   void truncate_slot(uint32_t slot, uint32_t length);
   Slot& slot(uint32_t index) { return slots_[index]; }
 
-  /// Called with tokens read and to read; returning false cancels.
+  /// Seconds that reading tokens [first, first + tokens) of a sequence is predicted to take; 0 before any
+  /// were read. Attention at their depth counts.
+  double seconds_to_read(uint32_t first, uint32_t tokens) {
+    return resident_ ? resident_->seconds_to_read(first, tokens) : 0;
+  }
+
+  /// Called with tokens read and to read, between submissions; returning false cancels.
   using ReadCallback = std::function<bool(uint32_t done, uint32_t total)>;
 
   /// Reads what is pending in the slot, the last token always; afterwards the logits of the last token are in
@@ -81,7 +87,11 @@ class Engine {
   void leave_decode(uint32_t slot) { resident().leave_decode(slot); }
   /// See ResidentModel.
   uint64_t submit_step(uint32_t longest) { return resident().submit_step(longest); }
-  uint32_t steps_ahead() const { return resident().steps_ahead(); }
+  uint32_t steps_ahead() { return resident().steps_ahead(); }
+  double longest_submission() const { return resident_ ? resident_->longest_submission() : 0; }
+  void forget_longest_submission() {
+    if (resident_) resident_->forget_longest_submission();
+  }
   void wait(uint64_t step) { resident().wait(step); }
   void wait_all() { resident().wait_all(); }
 
@@ -111,8 +121,9 @@ class Engine {
   void settle();
   bool tell(DeviceLoss::Stage stage, const LoadProgress& progress = {});
   std::vector<float> try_logits_from(uint32_t slot, uint32_t first);
-  /// Reads tokens [slot.computed, end) as one batch. Does not wait.
-  void submit_read(uint32_t index, uint32_t end);
+  /// Reads the next of tokens [slot.computed, total) as one batch. `progress` as in read(), of tokens from
+  /// `before` on. False when cancelled: then none of them are counted as computed.
+  bool submit_read(uint32_t index, uint32_t total, uint32_t before, const ReadCallback& progress);
 
   std::mutex mutex_;
   model::ModelSpec spec_;

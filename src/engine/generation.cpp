@@ -337,6 +337,7 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
     }
     streams.emplace_back(engine, tokenizer, job);
   }
+  engine.forget_longest_submission();
   run_to_the_end(engine, tokenizer, streams);
   // Only now: what is refused in mid-answer stays in the batch, and is computed with the others.
   for (Stream& stream : streams) {
@@ -344,7 +345,10 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
   }
   std::vector<Generation> results;
   results.reserve(streams.size());
-  for (Stream& stream : streams) results.push_back(std::move(stream.result));
+  for (Stream& stream : streams) {
+    stream.result.longest_submission = engine.longest_submission();
+    results.push_back(std::move(stream.result));
+  }
   return results;
 }
 

@@ -53,21 +53,19 @@ Profiler::Role Profiler::role_of(const model::Operation& operation) {
 }
 
 const vulkan::Recording& Profiler::timed(const vulkan::Recording& plain, kernels::Kernels::Target target,
-                                         std::span<const Operations* const> parts) {
+                                         std::span<const model::Operation* const> operations) {
   collect();
   std::unique_ptr<Timed>& timed = timed_[&plain];
   if (timed == nullptr) {
     auto made = std::make_unique<Timed>(device_, plain.shape().dispatches);
     target.recording = &made->recording;
-    for (const Operations* part : parts) {
-      for (const model::Operation& operation : *part) {
-        std::visit([&](const auto& op) { kernels_.record(target, op); }, operation);
-        // What an operation reads counts with its first dispatch; others merge, or go on with further rows.
-        Role role = role_of(operation);
-        while (made->roles.size() < made->recording.shape().dispatches) {
-          made->roles.push_back(role);
-          role = {role.shape, 0, 0, 0};
-        }
+    for (const model::Operation* operation : operations) {
+      std::visit([&](const auto& op) { kernels_.record(target, op); }, *operation);
+      // What an operation reads counts with its first dispatch; others merge, or go on with further rows.
+      Role role = role_of(*operation);
+      while (made->roles.size() < made->recording.shape().dispatches) {
+        made->roles.push_back(role);
+        role = {role.shape, 0, 0, 0};
       }
     }
     made->recording.finish();

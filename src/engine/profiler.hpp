@@ -18,14 +18,12 @@ namespace caldera::engine {
 
 class Profiler {
  public:
-  using Operations = std::vector<model::Operation>;
-
   Profiler(vulkan::Device& device, kernels::Kernels& kernels) : device_(device), kernels_(kernels) {}
 
-  /// The recording `plain` once more, with timestamps: `parts` recorded for `target`. Whatever it gave before
-  /// must be done, and is added up first. Errors: kDevice where the device has no timestamps.
+  /// The recording `plain` once more, with timestamps: `operations` recorded for `target`. Whatever it gave
+  /// before must be done, and is added up first. Errors: kDevice where the device has no timestamps.
   const vulkan::Recording& timed(const vulkan::Recording& plain, kernels::Kernels::Target target,
-                                 std::span<const Operations* const> parts);
+                                 std::span<const model::Operation* const> operations);
 
   /// What is asked for from here on belongs to one run; when decoding, each of `sequences` sequences reads
   /// `keys` keys. 0: not known.

@@ -1,23 +1,71 @@
 #include "engine/recordings.hpp"
 
+#include <algorithm>
+#include <variant>
+
+#include "engine/operation_work.hpp"
+
 namespace caldera::engine {
 
-const vulkan::Recording& Recordings::recorded(const Key& key, kernels::Kernels::Target target,
-                                              std::initializer_list<const Profiler::Operations*> parts) {
-  auto found = recordings_.find(key);
-  if (found == recordings_.end()) {
-    vulkan::Recording recording(device_);
-    target.recording = &recording;
-    for (const Profiler::Operations* part : parts) {
-      for (const model::Operation& operation : *part) {
-        std::visit([&](const auto& op) { kernels_.record(target, op); }, operation);
-      }
-    }
-    recording.finish();
-    found = recordings_.emplace(key, std::move(recording)).first;
+const Recordings::Pass& Recordings::pass(BatchPass::Kind kind, uint32_t columns) {
+  const std::pair key{kind, columns};
+  if (const auto found = passes_.find(key); found != passes_.end()) return found->second;
+  std::vector<const model::Operation*> operations;
+  const auto add = [&](const std::vector<model::Operation>& some) {
+    for (const model::Operation& operation : some) operations.push_back(&operation);
+  };
+  const model::Pass& step = program_.step();
+  PassKind speed = PassKind::kStep;
+  size_t head = 0;
+  switch (kind) {
+    case BatchPass::Kind::kRead:
+      if (!read_as_step({kind, 0, columns, 1})) speed = PassKind::kRead;
+      add(speed == PassKind::kRead ? program_.reading(columns).body : step.body);
+      head = operations.size();
+      break;
+    case BatchPass::Kind::kStep:
+      add(step.body);
+      head = operations.size();
+      add(step.head_of(columns));
+      add(program_.sampling());
+      break;
+    case BatchPass::Kind::kOutputs:
+    case BatchPass::Kind::kSample:
+      speed = PassKind::kHead;
+      add(step.head_of(columns));
+      if (kind == BatchPass::Kind::kSample) add(program_.sampling());
+      break;
   }
-  if (profiler_ == nullptr) return found->second;
-  return profiler_->timed(found->second, target, parts);
+  PassWork work(speed, work_of(operations), head);
+  return passes_.emplace(key, Pass{std::move(operations), std::move(work)}).first->second;
+}
+
+bool Recordings::read_as_step(const BatchPass& batch) const {
+  return batch.kind == BatchPass::Kind::kRead && batch.columns == 1 && program_.int8();
+}
+
+kernels::Kernels::Target Recordings::target(const BatchPass& batch) const {
+  const bool each = batch.kind == BatchPass::Kind::kStep || read_as_step(batch);
+  return {nullptr, batch.batch, batch.columns, each, batch.splits};
+}
+
+std::span<const model::Operation* const> Recordings::operations(const BatchPass& batch,
+                                                                const OperationRun& run) {
+  return std::span(pass(batch.kind, batch.columns).operations).subspan(run.begin, run.end - run.begin);
+}
+
+Recordings::Part& Recordings::part(const BatchPass& batch, const OperationRun& run) {
+  kernels::Kernels::Target to = target(batch);
+  std::vector<std::unique_ptr<Part>>& parts = parts_[{batch, run}];
+  const auto free = std::ranges::find_if(parts, [](const auto& part) { return !part->under_way; });
+  if (free != parts.end()) return **free;
+  auto part = std::make_unique<Part>(device_);
+  to.recording = &part->recording;
+  for (const model::Operation* operation : operations(batch, run)) {
+    std::visit([&](const auto& op) { kernels_.record(to, op); }, *operation);
+  }
+  part->recording.finish();
+  return *parts.emplace_back(std::move(part));
 }
 
 Profiler& Recordings::start_profile() {
@@ -25,24 +73,8 @@ Profiler& Recordings::start_profile() {
   return *profiler_;
 }
 
-const vulkan::Recording& Recordings::read(uint64_t batch, uint32_t tokens, uint32_t splits) {
-  // A single token is read as decode steps read theirs.
-  const bool one = tokens == 1 && program_.int8();
-  return recorded({Kind::kRead, batch, tokens, splits}, {nullptr, batch, tokens, one, splits},
-                  {one ? &program_.step().body : &program_.reading(tokens).body});
-}
-
-const vulkan::Recording& Recordings::outputs(uint64_t batch, uint32_t outputs, bool sample) {
-  static const Profiler::Operations kNone;
-  return recorded({sample ? Kind::kSample : Kind::kOutputs, batch, outputs, 1},
-                  {nullptr, batch, outputs, false, 1},
-                  {&program_.step().head_of(outputs), sample ? &program_.sampling() : &kNone});
-}
-
-const vulkan::Recording& Recordings::step(uint64_t batch, uint32_t sequences, uint32_t splits) {
-  const model::Pass& pass = program_.step();
-  return recorded({Kind::kStep, batch, sequences, splits}, {nullptr, batch, sequences, true, splits},
-                  {&pass.body, &pass.head_of(sequences), &program_.sampling()});
+const vulkan::Recording& Recordings::profiled(const BatchPass& batch, const OperationRun& run) {
+  return profiler_->timed(part(batch, run).recording, target(batch), operations(batch, run));
 }
 
 }  // namespace caldera::engine

@@ -1,49 +1,80 @@
 // The command buffers of a model: recorded when first needed for a batch size, then replayed.
 #pragma once
 
+#include <compare>
 #include <cstdint>
-#include <initializer_list>
 #include <map>
 #include <memory>
-#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "engine/profiler.hpp"
+#include "engine/submission_pace.hpp"
 #include "kernels/kernels.hpp"
 #include "model/program.hpp"
 #include "vulkan/recording.hpp"
+#include "vulkan/stopwatch.hpp"
 
 namespace caldera::engine {
+
+/// A pass for a batch size.
+struct BatchPass {
+  enum class Kind : uint8_t {
+    kRead,     ///< tokens of one sequence, into KV memory
+    kOutputs,  ///< logits of outputs of what was just read
+    kSample,   ///< and their next tokens
+    kStep,     ///< a decode step, from the tokens drawn last to the next
+  };
+  Kind kind = Kind::kRead;
+  uint64_t batch = 0;    ///< address of the BatchHead
+  uint32_t columns = 1;  ///< most tokens, outputs or sequences
+  uint32_t splits = 1;   ///< parts of attention
+  auto operator<=>(const BatchPass&) const = default;
+};
 
 class Recordings {
  public:
   Recordings(vulkan::Device& device, kernels::Kernels& kernels, const model::Program& program)
       : device_(device), kernels_(kernels), program_(program) {}
 
-  /// Reads up to `tokens` tokens of one sequence into KV memory; attention in `splits` parts.
-  const vulkan::Recording& read(uint64_t batch, uint32_t tokens, uint32_t splits);
-  /// Logits of up to `outputs` outputs of what was just read; with `sample`, also draws their next tokens.
-  const vulkan::Recording& outputs(uint64_t batch, uint32_t outputs, bool sample);
-  /// One decode step of `sequences` sequences, attention in `splits` parts: from the tokens drawn last to the
-  /// next.
-  const vulkan::Recording& step(uint64_t batch, uint32_t sequences, uint32_t splits);
+  /// A recording that is timed as a whole, and so is under way once at a time.
+  struct Part {
+    explicit Part(vulkan::Device& device) : stopwatch(device), recording(device, nullptr, &stopwatch) {}
+    vulkan::Stopwatch stopwatch;
+    vulkan::Recording recording;
+    bool under_way = false;  ///< submitted, and its time not taken yet
+  };
 
-  /// Until end_profile(), all that is asked for carries timestamps, and must be submitted and waited for
-  /// before the next.
+  /// How the pass's operations are cut, and what they take.
+  const PassWork& work(BatchPass::Kind kind, uint32_t columns) { return pass(kind, columns).work; }
+  /// Operations `run` of the pass, recorded, not under way.
+  Part& part(const BatchPass& batch, const OperationRun& run);
+
+  /// Until end_profile(), profiled() is to be submitted instead of a part, and waited for before the next.
   Profiler& start_profile();
   void end_profile() { profiler_.reset(); }
+  bool profiling() const { return profiler_ != nullptr; }
+  /// The same with timestamps around every dispatch. While profiling.
+  const vulkan::Recording& profiled(const BatchPass& batch, const OperationRun& run);
 
  private:
-  enum class Kind { kRead, kOutputs, kSample, kStep };
-  using Key = std::tuple<Kind, uint64_t, uint32_t, uint32_t>;
+  struct Pass {
+    std::vector<const model::Operation*> operations;
+    PassWork work;
+  };
+  using Key = std::pair<BatchPass, OperationRun>;
 
-  /// The recording of this key: of `parts`, for `target` (whose recording is not set yet).
-  const vulkan::Recording& recorded(const Key& key, kernels::Kernels::Target target,
-                                    std::initializer_list<const Profiler::Operations*> parts);
+  const Pass& pass(BatchPass::Kind kind, uint32_t columns);
+  /// Whether a prompt's tokens are read as decode steps read theirs.
+  bool read_as_step(const BatchPass& batch) const;
+  kernels::Kernels::Target target(const BatchPass& batch) const;
+  std::span<const model::Operation* const> operations(const BatchPass& batch, const OperationRun& run);
 
   vulkan::Device& device_;
   kernels::Kernels& kernels_;
   const model::Program& program_;
-  std::map<Key, vulkan::Recording> recordings_;
+  std::map<std::pair<BatchPass::Kind, uint32_t>, Pass> passes_;
+  std::map<Key, std::vector<std::unique_ptr<Part>>> parts_;
   std::unique_ptr<Profiler> profiler_;  ///< while profiling
 };
 

@@ -45,6 +45,22 @@ vulkan::DeviceOptions device_options(const LoadOptions& options) {
   return device;
 }
 
+/// A step of sequences of which the longest has `keys` tokens with it.
+PassTokens step_tokens(uint32_t sequences, uint32_t keys) {
+  return {.columns = sequences, .first = std::max(keys, 1U) - 1, .neighbours = false};
+}
+
+/// How work is paced on a device of which nothing is known yet: the first submissions are small.
+SubmissionPace::Options pace_options(bool software, uint32_t read_tokens, double target) {
+  // Slower than any GPU with a Vulkan 1.3 driver, or one core; see operation_work.cpp for the units.
+  constexpr double kGpu = 2e10;
+  constexpr double kCore = 1e9;
+  return {.target = target,
+          .units_per_second = software ? kCore : kGpu,
+          .most_tokens = read_tokens,
+          .most_ahead = software ? 2U : 4U};
+}
+
 }  // namespace
 
 model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
@@ -129,6 +145,8 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
                 .v_format = options.kv.values};
   attention_groups_ = int8 ? kernels_.decode_attention_groups(attention_) : layer.kv_heads;
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
+  submitter_ = std::make_unique<Submitter>(device_, *recordings_,
+                                           pace_options(software, read_tokens_, options.submit_target));
   tune_once(1);
 }
 
@@ -154,7 +172,9 @@ MemoryUse ResidentModel::memory() {
 }
 
 StepShape ResidentModel::decode_shape() {
-  const vulkan::RecordingShape& shape = recordings_->step(decode_batch_.address(), 1, 1).shape();
+  const BatchPass step{BatchPass::Kind::kStep, decode_batch_.address(), 1, 1};
+  const auto all = static_cast<uint32_t>(recordings_->work(step.kind, step.columns).operations.size());
+  const vulkan::RecordingShape& shape = recordings_->part(step, {0, all}).recording.shape();
   return {shape.dispatches, shape.barriers};
 }
 
@@ -209,10 +229,24 @@ void ResidentModel::tune_prompts(uint32_t tokens) {
   prompt_tuning_ -= std::chrono::steady_clock::now() - start;
 }
 
-void ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position) {
+uint32_t ResidentModel::next_read(uint32_t position, uint32_t left) {
+  const PassWork& work =
+      recordings_->work(BatchPass::Kind::kRead, std::bit_ceil(std::min(left, read_tokens_)));
+  return submitter_->pace().next_read(work, position, left).tokens;
+}
+
+double ResidentModel::seconds_to_read(uint32_t position, uint32_t tokens) {
+  const PassWork& work = recordings_->work(BatchPass::Kind::kRead,
+                                           std::bit_ceil(std::clamp(tokens, 2U, std::max(read_tokens_, 2U))));
+  return submitter_->pace().seconds_to_read(work, position, tokens);
+}
+
+bool ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position,
+                                const Submitter::Progress& progress) {
   const auto count = static_cast<uint32_t>(tokens.size());
   wait_all();  // the batch may still be read
-  tune_prompts(std::bit_ceil(count));
+  // What is read before anything is known is short, and not worth the tuner's time.
+  if (submitter_->pace().has_read()) tune_prompts(std::bit_ceil(count));
   kernels::BatchHead& head = read_head();
   head.tokens = count;
   head.outputs = 0;
@@ -225,8 +259,8 @@ void ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, ui
   const uint32_t splits = recorded == 1 && program_->int8()
                               ? splits_for(end, 1)
                               : kernels_.prompt_splits(attention_, recorded, end);
-  const VkCommandBuffer buffer = recordings_->read(read_batch_.address(), recorded, splits).handle();
-  device_.submit({&buffer, 1});
+  const BatchPass pass{BatchPass::Kind::kRead, read_batch_.address(), recorded, splits};
+  return submitter_->submit(pass, head, {.columns = count, .first = position}, progress) > 0;
 }
 
 uint64_t ResidentModel::submit_outputs(uint32_t first, uint32_t rows, bool sample) {
@@ -234,9 +268,9 @@ uint64_t ResidentModel::submit_outputs(uint32_t first, uint32_t rows, bool sampl
   kernels::BatchHead& head = read_head();
   head.outputs = rows;
   for (uint32_t i = 0; i < rows; ++i) head.output_index[i] = first + i;
-  const VkCommandBuffer buffer =
-      recordings_->outputs(read_batch_.address(), std::bit_ceil(rows), sample).handle();
-  return device_.submit({&buffer, 1});
+  const BatchPass pass{sample ? BatchPass::Kind::kSample : BatchPass::Kind::kOutputs, read_batch_.address(),
+                       std::bit_ceil(rows), 1};
+  return submitter_->submit(pass, head, {.columns = rows});
 }
 
 std::vector<float> ResidentModel::download_logits(uint32_t rows) {
@@ -289,17 +323,20 @@ void ResidentModel::leave_decode(uint32_t slot) {
 uint64_t ResidentModel::submit_step(uint32_t longest) {
   const kernels::BatchHead& head = decode_head();
   const uint32_t sequences = head.outputs;
-  const VkCommandBuffer buffer =
-      recordings_->step(decode_batch_.address(), sequences, splits_for(longest, sequences)).handle();
-  return device_.submit({&buffer, 1});
+  const BatchPass pass{BatchPass::Kind::kStep, decode_batch_.address(), sequences,
+                       splits_for(longest, sequences)};
+  longest_ = longest;
+  return submitter_->submit(pass, head, step_tokens(sequences, longest));
 }
 
 uint32_t ResidentModel::splits_for(uint32_t longest, uint32_t sequences) const {
   return kernels_.splits_for(longest, sequences * attention_groups_);
 }
 
-uint32_t ResidentModel::steps_ahead() const {
-  return device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 2 : 4;
+uint32_t ResidentModel::steps_ahead() {
+  const uint32_t sequences = std::max(decode_head().outputs, 1U);
+  return submitter_->pace().steps_ahead(recordings_->work(BatchPass::Kind::kStep, sequences),
+                                        step_tokens(sequences, longest_));
 }
 
 }  // namespace caldera::engine

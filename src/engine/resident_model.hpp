@@ -15,6 +15,7 @@
 #include "engine/kv_pages.hpp"
 #include "engine/recordings.hpp"
 #include "engine/slot_memory.hpp"
+#include "engine/submitter.hpp"
 #include "engine/weight_source.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/tuner.hpp"
@@ -58,7 +59,11 @@ class ResidentModel {
   const vulkan::PhysicalDevice& physical() const { return device_.physical(); }
   const model::Weights& weights() const { return weights_; }
   uint32_t context() const { return context_; }
-  uint32_t read_tokens() const { return read_tokens_; }  ///< most tokens of a batch that is read
+  /// How many of `left` tokens after `position` are read next: their submissions are to take no longer than
+  /// the target.
+  uint32_t next_read(uint32_t position, uint32_t left);
+  /// Predicted device time of reading so many tokens; 0 before any were read.
+  double seconds_to_read(uint32_t position, uint32_t tokens);
   SlotMemory& slot(uint32_t index) { return *slots_[index]; }
   Recordings& recordings() { return *recordings_; }
   MemoryUse memory();
@@ -77,9 +82,10 @@ class ResidentModel {
   /// Where what tuning finds is remembered; empty: nowhere.
   std::filesystem::path tuning_file() const;
 
-  /// Reads `tokens` (at most read_tokens()), which begin at `position` of the slot and have room there, as
-  /// one batch. Does not wait.
-  void submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position);
+  /// Reads `tokens`, as many as next_read() says, which begin at `position` of the slot and have room there,
+  /// as one batch. Waits only where `progress`, called between submissions, can end it; then it is false.
+  bool submit_read(uint32_t slot, std::span<const Token> tokens, uint32_t position,
+                   const Submitter::Progress& progress = {});
   /// Computes the logits of `rows` of the tokens read last, the first of which is `first`; with `sample`,
   /// draws the next token of the last too. Waits for the read, not for this.
   uint64_t submit_outputs(uint32_t first, uint32_t rows, bool sample);
@@ -100,10 +106,13 @@ class ResidentModel {
   /// Submits a step of the decode batch; `longest`: tokens of its longest sequence with this step.
   uint64_t submit_step(uint32_t longest);
   /// Steps worth submitting ahead of the host.
-  uint32_t steps_ahead() const;
+  uint32_t steps_ahead();
 
-  void wait(uint64_t step) { device_.wait(step); }
-  void wait_all() { device_.wait_all(); }
+  void wait(uint64_t step) { submitter_->wait(step); }
+  void wait_all() { submitter_->wait_all(); }
+  /// See Submitter.
+  double longest_submission() const { return submitter_->longest(); }
+  void forget_longest_submission() { submitter_->forget_longest(); }
 
  private:
   kernels::BatchHead& decode_head() { return *reinterpret_cast<kernels::BatchHead*>(decode_batch_.host()); }
@@ -130,8 +139,9 @@ class ResidentModel {
   uint32_t context_ = 0;
   kernels::AttentionShape attention_{};  ///< of the first layer
   uint32_t attention_groups_ =
-      0;  ///< workgroups of a step's attention, for a sequence and a part of its keys
-  uint32_t read_tokens_ = 0;
+      0;                      ///< workgroups of a step's attention, for a sequence and a part of its keys
+  uint32_t read_tokens_ = 0;  ///< most tokens of a batch
+  uint32_t longest_ = 1;      ///< tokens of the longest sequence, of the last step
   vulkan::Allocation read_batch_;
   vulkan::Allocation decode_batch_;
   vulkan::Allocation page_tables_;
@@ -139,6 +149,7 @@ class ResidentModel {
   std::vector<std::unique_ptr<SlotMemory>> slots_;
   std::unique_ptr<model::Program> program_;
   std::unique_ptr<Recordings> recordings_;
+  std::unique_ptr<Submitter> submitter_;
 };
 
 }  // namespace caldera::engine

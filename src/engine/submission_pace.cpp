@@ -91,7 +91,7 @@ uint32_t SubmissionPace::steps_ahead(const PassWork& step, const PassTokens& tok
 }
 
 double SubmissionPace::seconds_to_read(const PassWork& reading, uint32_t first, uint32_t tokens) const {
-  if (!costs_.knows(PassKind::kRead)) return 0;
+  if (!has_read()) return 0;
   // The time of a token grows slowly with the depth, so a few depths stand for all.
   double sum = 0;
   const uint32_t depths = std::clamp(tokens / std::max(options_.most_tokens, 1U), 1U, kDepths);

@@ -58,6 +58,8 @@ class SubmissionPace {
   /// What the part took. Parts that are short teach nothing: what they take is not for their work.
   void observe(const PassWork& pass, const OperationRun& run, const PassTokens& tokens, double seconds);
 
+  /// Whether it is known how long prompts take.
+  bool has_read() const { return costs_.knows(PassKind::kRead); }
   /// Predicted device time of reading `tokens` tokens after `first` others; 0 before anything was read.
   double seconds_to_read(const PassWork& reading, uint32_t first, uint32_t tokens) const;
 

@@ -34,18 +34,18 @@ TEST(Bench, PrintsATable) {
   const Result result = bench({"model", "-p", "64", "-n", "16", "-d", "0,1000", "-r", "3"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.err, "");
-  EXPECT_EQ(result.out,
-            "model: model, 134.5 M parameters, Q4_1, 94 MiB in memory\n"
-            "device: Fake\\x1b Device (cpu, fake 1.0)\n"
-            "read bandwidth: 10.0 GB/s measured\n"
-            "KV memory: f16\n"
-            "work: 3 dispatches and 2 barriers per decoded token\n"
-            "\n"
-            "test       depth  tokens/s  spread  GB/step  GB/s  of bandwidth  CPU µs/token  TFLOP/s\n"
-            "prompt 64      0   1000.00   ±0.00                                               0.215\n"
-            "decode 16      0     50.00  ±10.00   0.0900  4.50          45 %          12.5\n"
-            "prompt 64   1000   1000.00   ±0.00                                               0.284\n"
-            "decode 16   1000     50.00  ±10.00   0.0910  4.55          46 %          12.5\n");
+  EXPECT_EQ(
+      result.out,
+      "model: model, 134.5 M parameters, Q4_1, 94 MiB in memory\n"
+      "device: Fake\\x1b Device (cpu, fake 1.0)\n"
+      "read bandwidth: 10.0 GB/s measured\n"
+      "work: 3 dispatches and 2 barriers per decoded token\n"
+      "\n"
+      "test       depth  tokens/s  spread  longest ms  GB/step  GB/s  of bandwidth  CPU µs/token  TFLOP/s\n"
+      "prompt 64      0   1000.00   ±0.00        62.5                                               0.215\n"
+      "decode 16      0     50.00  ±10.00        25.0   0.0900  4.50          45 %          12.5\n"
+      "prompt 64   1000   1000.00   ±0.00        62.5                                               0.284\n"
+      "decode 16   1000     50.00  ±10.00        25.0   0.0910  4.55          46 %          12.5\n");
 }
 
 TEST(Bench, PrintsMarkdown) {
@@ -53,26 +53,29 @@ TEST(Bench, PrintsMarkdown) {
       bench({"--synthetic", "smollm2-135m:q4_1", "-p", "0", "-n", "16", "--format", "markdown"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("- model: smollm2-135m:q4_1 (random weights), 134.5 M parameters"));
-  EXPECT_THAT(result.out, HasSubstr("| test | depth | tokens/s | spread | GB/step | GB/s | of bandwidth | "
-                                    "CPU µs/token |\n|---|--:|--:|--:|--:|--:|--:|--:|\n"));
+  EXPECT_THAT(result.out,
+              HasSubstr("| test | depth | tokens/s | spread | longest ms | GB/step | GB/s | of bandwidth | "
+                        "CPU µs/token |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"));
 }
 
 TEST(Bench, SequencesTogetherGetColumns) {
   const Result result = bench({"model", "-p", "0", "-n", "16", "-d", "1000", "-r", "3", "-s", "4,1"});
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.out,
-              HasSubstr("test       depth  sequences  tokens/s   each  spread  GB/step  GB/s  of bandwidth  "
-                        "CPU µs/token\n"
-                        "decode 16   1000          4    200.00  50.00  ±40.00   0.0940  4.70          47 %  "
-                        "        12.5\n"
-                        "decode 16   1000          1     50.00  50.00  ±10.00   0.0910  4.55          46 %  "
-                        "        12.5\n"));
+  EXPECT_THAT(
+      result.out,
+      HasSubstr("test       depth  sequences  tokens/s   each  spread  longest ms  GB/step  GB/s  of "
+                "bandwidth  CPU µs/token\n"
+                "decode 16   1000          4    200.00  50.00  ±40.00        25.0   0.0940  4.70      "
+                "    47 %          12.5\n"
+                "decode 16   1000          1     50.00  50.00  ±10.00        25.0   0.0910  4.55      "
+                "    46 %          12.5\n"));
   const json test =
       json::parse(bench({"model", "-n", "16", "-s", "4", "-r", "3", "--json"}).out).at("tests").at(1);
   EXPECT_EQ(test.at("sequences"), 4);
   EXPECT_EQ(test.at("tokens_per_second"), 200.0);
   EXPECT_EQ(test.at("tokens_per_second_each"), 50.0);
   EXPECT_EQ(test.at("cpu_microseconds_per_token"), 12.5);
+  EXPECT_EQ(test.at("longest_submission_milliseconds"), 25.0);
 }
 
 TEST(Bench, PromptsBesideMatrixUnits) {

@@ -137,6 +137,9 @@ TEST(BenchTest, MeasuresAFile) {
     EXPECT_EQ(test.kind, i % 2 == 0 ? BenchKind::kPrompt : BenchKind::kDecode);
     EXPECT_EQ(test.depth, i < 2 ? 0U : 100U);
     ASSERT_EQ(test.seconds.size(), 2U);
+    ASSERT_EQ(test.longest_submissions.size(), 2U);
+    EXPECT_GT(test.longest_submission(), 0);
+    EXPECT_LT(test.longest_submission(), test.seconds[0] + test.seconds[1]);
     for (const double seconds : test.seconds) {
       EXPECT_GT(seconds, 0);
       measured += seconds;

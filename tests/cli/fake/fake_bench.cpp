@@ -17,6 +17,7 @@ BenchTest prompt(uint32_t tokens, uint32_t depth, const BenchOptions& options) {
   test.tokens = tokens;
   test.depth = depth;
   test.seconds.assign(options.repeats, tokens / 1000.0);
+  test.longest_submissions.assign(options.repeats, 0.0625);
   return test;
 }
 
@@ -28,6 +29,8 @@ BenchTest decode(uint32_t tokens, uint32_t depth, uint32_t sequences, const Benc
   test.sequences = sequences;
   test.seconds.assign(options.repeats, tokens / 50.0);
   test.seconds.front() = tokens / 40.0;
+  test.longest_submissions.assign(options.repeats, 0.02);
+  test.longest_submissions.back() = 0.025;
   test.cpu_seconds.assign(options.repeats, tokens * sequences * 12.5e-6);
   test.weight_bytes = 90000000;
   test.kv_bytes = uint64_t{1000} * depth * sequences;

@@ -1,0 +1,78 @@
+#include "engine/submitter.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace caldera::engine {
+
+uint64_t Submitter::submit(const BatchPass& batch, const kernels::BatchHead& head, const PassTokens& tokens,
+                           const Progress& progress) {
+  const PassWork& work = recordings_.work(batch.kind, batch.columns);
+  const std::vector<OperationRun> parts = pace_.parts(work, tokens);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0 && progress && !progress(static_cast<double>(i) / static_cast<double>(parts.size()))) return 0;
+    submit_part(batch, head, work, parts[i], tokens);
+  }
+  return submitted_;
+}
+
+void Submitter::submit_part(const BatchPass& batch, const kernels::BatchHead& head, const PassWork& work,
+                            const OperationRun& run, const PassTokens& tokens) {
+  if (recordings_.profiling()) {
+    const VkCommandBuffer buffer = recordings_.profiled(batch, run).handle();
+    submitted_ = device_.submit({&buffer, 1});
+    device_.wait(submitted_);
+    return;
+  }
+  const double predicted = pace_.seconds(work, run, tokens);
+  while (!under_way_.empty() && predicted_ + predicted > pace_.most_under_way())
+    wait(under_way_.front().value);
+  Recordings::Part& part = recordings_.part(batch, run);
+  const VkCommandBuffer buffer = part.recording.handle();
+  const Clock::time_point now = Clock::now();
+  submitted_ = device_.submit({&buffer, 1});
+  part.under_way = true;
+  under_way_.push_back({submitted_, &part, &head, &work, run, tokens, predicted, now});
+  predicted_ += predicted;
+}
+
+void Submitter::wait(uint64_t value) {
+  device_.wait(value);
+  collect();
+}
+
+void Submitter::wait_all() {
+  device_.wait_all();
+  collect();
+}
+
+void Submitter::collect() {
+  std::vector<UnderWay> done;
+  double predicted = 0;
+  while (!under_way_.empty() && device_.reached(under_way_.front().value)) {
+    done.push_back(under_way_.front());
+    under_way_.pop_front();
+    predicted += done.back().predicted;
+    done.back().part->under_way = false;
+  }
+  predicted_ = under_way_.empty() ? 0 : predicted_ - predicted;
+  if (done.empty()) return;
+  const Clock::time_point now = Clock::now();
+  const auto since = [&](Clock::time_point time) {
+    return std::chrono::duration<double>(now - time).count();
+  };
+  // A device without timestamps took no longer than the host knows of, for all of it together.
+  const double together = since(std::max(done.front().submitted, before_));
+  before_ = now;
+  for (const UnderWay& one : done) {
+    const double seconds = device_.physical().timestamp_bits > 0
+                               ? one.part->stopwatch.seconds(since(one.submitted))
+                               : together * one.predicted / predicted;
+    longest_ = std::max(longest_, seconds);
+    // Steps after the last sequence has ended do nothing, and say nothing.
+    if (seconds < one.predicted / 2 && one.head->tokens == 0) continue;
+    pace_.observe(*one.work, one.run, one.tokens, seconds);
+  }
+}
+
+}  // namespace caldera::engine
