@@ -171,9 +171,9 @@ std::vector<Token> decode(Engine& engine, uint32_t steps, Watch* watch) {
 }
 
 TEST(BoundedTest, StepsThatTakeLongerThanTheTarget) {
-  constexpr double kTarget = 15e-3;
-  const std::vector<Token> uncut = decode(*engine_for(30, 256, 10), 30, nullptr);
-  const auto engine = engine_for(30, 256, kTarget);
+  constexpr double kTarget = 8e-3;
+  const std::vector<Token> uncut = decode(*engine_for(12, 256, 10), 30, nullptr);
+  const auto engine = engine_for(12, 256, kTarget);
   Watch watch(*engine);
   EXPECT_EQ(decode(*engine, 30, &watch), uncut);
   watch.expect_bounded(kTarget, 4);
@@ -184,15 +184,15 @@ TEST(BoundedTest, StepsThatTakeLongerThanTheTarget) {
 TEST(BoundedTest, CancellingAmidABatchKeepsWhatWasRead) {
   const auto engine = engine_for(2, 512, 2e-3);
   const uint32_t slot = engine->open_slot();
-  engine->slot(slot).tokens = tokens_of(300);
+  engine->slot(slot).tokens = tokens_of(200);
   EXPECT_FALSE(engine->read(slot, false, [](uint32_t done, uint32_t) { return done < 100; }));
   const uint32_t computed = engine->slot(slot).computed;
   EXPECT_LE(computed, 128U);
   EXPECT_GT(computed, 0U);
-  const std::vector<float> after = engine->logits_from(slot, 299);
+  const std::vector<float> after = engine->logits_from(slot, 199);
   engine->close_slot(slot);
-  engine->slot(engine->open_slot()).tokens = tokens_of(300);
-  EXPECT_EQ(engine->logits_from(slot, 299), after);
+  engine->slot(engine->open_slot()).tokens = tokens_of(200);
+  EXPECT_EQ(engine->logits_from(slot, 199), after);
   engine->close_slot(slot);
 }
 
