@@ -150,6 +150,26 @@ TEST(RecordingTest, DependentDispatchesSeeEachOther) {
   }
 }
 
+TEST(RecordingTest, TimedAsAWholeByEachSubmission) {
+  const DeviceArray<float> x(std::vector<float>(4096, 1.25F));
+  const kernels::TestBatch batch = kernels::TestBatch::of(1);
+  kernels::Kernels kernels(test::device(), test::pipelines());
+  const Stopwatch stopwatch(test::device());
+  Recording recording(test::device(), nullptr, &stopwatch);
+  for (int i = 0; i < 4; ++i) {
+    kernels.record({&recording, batch.address(), 1, true, 1},
+                   kernels::SwiGlu{x.range(), x.range(), x.range(), 4096});
+  }
+  recording.finish();
+  for (int run = 0; run < 2; ++run) {
+    test::run(recording);
+    const double seconds = stopwatch.seconds(1000);
+    EXPECT_GT(seconds, 0);
+    EXPECT_LT(seconds, 1000) << "the device's own clock";
+    EXPECT_EQ(stopwatch.seconds(1e-15), 1e-15) << "never longer than the host's";
+  }
+}
+
 TEST(RecordingTest, MovesKeepTheBuffer) {
   Recording first(test::device());
   const VkCommandBuffer handle = first.handle();
