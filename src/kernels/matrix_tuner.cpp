@@ -10,8 +10,8 @@
 #include "kernels/compilers.hpp"
 #include "kernels/product_memory.hpp"
 #include "kernels/state.hpp"
-#include "kernels/stopwatch.hpp"
 #include "vulkan/recording.hpp"
+#include "vulkan/stopwatch.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -93,7 +93,7 @@ class MatrixTimer {
  private:
   vulkan::Device& device_;
   Kernels& kernels_;
-  Stopwatch stopwatch_;
+  vulkan::Stopwatch stopwatch_;
   MatrixKey key_;
   std::vector<Product> products_;
   vulkan::Allocation batch_;

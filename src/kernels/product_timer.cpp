@@ -12,7 +12,7 @@
 
 namespace caldera::kernels {
 
-double seconds_of(vulkan::Device& device, const Stopwatch& stopwatch,
+double seconds_of(vulkan::Device& device, const vulkan::Stopwatch& stopwatch,
                   const std::function<void(vulkan::Recording& recording)>& record, int runs, double enough) {
   using Clock = std::chrono::steady_clock;
   // One run after the other in one submission, as in decoding: between submissions the device is idle and

@@ -13,7 +13,7 @@ namespace caldera::kernels {
 
 /// Seconds that what `record` records takes: the mean of `runs` in a row, or of as many more if that is less.
 /// What is slower than `enough` the first time is not run again. Errors: kDevice, kMemory.
-double seconds_of(vulkan::Device& device, const Stopwatch& stopwatch,
+double seconds_of(vulkan::Device& device, const vulkan::Stopwatch& stopwatch,
                   const std::function<void(vulkan::Recording& recording)>& record, int runs, double enough);
 
 /// Bytes of weights that a matrix is.

@@ -212,7 +212,7 @@ class Tuner {
                                              first.usual_seconds * kStepSeconds);
     for (Search& search : searches) kernels_.choose(search.result.key, search.usual);
     try {
-      const Stopwatch stopwatch(device_);
+      const vulkan::Stopwatch stopwatch(device_);
       std::set<ProductKey> keys;
       const auto step_seconds = [&] {
         return seconds_of(
