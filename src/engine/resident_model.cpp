@@ -61,6 +61,16 @@ SubmissionPace::Options pace_options(bool software, uint32_t read_tokens, double
           .most_ahead = software ? 2U : 4U};
 }
 
+/// `work`, in which a loss is one while tuning.
+template <class Work>
+void tuning(const Work& work) {
+  try {
+    work();
+  } catch (const vulkan::DeviceLost& loss) {
+    throw LostWhileTuning(loss.what());
+  }
+}
+
 }  // namespace
 
 model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
@@ -199,6 +209,8 @@ std::vector<kernels::TunedProduct> ResidentModel::tune(uint32_t sequences,
     with_step.step = [&](vulkan::Recording& recording, uint64_t bytes) {
       return step->record(recording, bytes);
     };
+  } catch (const vulkan::DeviceLost&) {
+    throw;
   } catch (const Error&) {  // no memory for it: each product is judged alone
   }
   return kernels::tune(device_, kernels_, products, sequences, tuning_file(), with_step);
@@ -209,11 +221,7 @@ void ResidentModel::tune_once(uint32_t sequences) {
   if (!tunable() || tuning_ == Tuning::kOff || !tuned_.insert(vectors).second) return;
   // Of one sequence the two seconds that starting may take; of several, what a conversation can wait.
   const std::chrono::duration<double> budget(vectors == 1 ? 1.8 : 0.8);
-  try {
-    tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain});
-  } catch (const vulkan::DeviceLost& loss) {
-    throw LostWhileTuning(loss.what());
-  }
+  tuning([&] { tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain}); });
 }
 
 void ResidentModel::tune_prompts(uint32_t tokens) {
@@ -224,8 +232,10 @@ void ResidentModel::tune_prompts(uint32_t tokens) {
     if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
   }
   const auto start = std::chrono::steady_clock::now();
-  kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(),
-                         {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain});
+  tuning([&] {
+    kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(),
+                           {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain});
+  });
   prompt_tuning_ -= std::chrono::steady_clock::now() - start;
 }
 

@@ -188,6 +188,7 @@ std::vector<TunedTiles> tune_matrices(vulkan::Device& device, Kernels& kernels,
     std::vector<std::future<void>> compiled;
     for (size_t i = 0; i < search.candidates.size(); ++i) compiled.push_back(compilers.result(job++));
     run(device, kernels, search, compiled, end);
+    device.demand_alive();  // what a lost device told is nothing
     results.push_back(search.result);
     // What was never compared with anything is left for another day.
     if (search.result.tried > 1)
