@@ -215,7 +215,7 @@ TEST(Generation, StopsWhenTheContextIsFullAndRefusesWhatDoesNotFit) {
     FAIL() << "64 + 50 tokens fit 64";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kContext);
-    EXPECT_THAT(error.what(), HasSubstr("the prompt is 114 tokens and the context holds 64"));
+    EXPECT_THAT(error.what(), HasSubstr("the prompt is 114 tokens, 50 more than the context of 64 holds"));
   }
   EXPECT_THROW(session.generate(greedy(1)), Error);
 
