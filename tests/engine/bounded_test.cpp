@@ -123,15 +123,11 @@ TEST(BoundedTest, ALongPrompt) {
   uint32_t before = 0;
   double predicted = 0;
   double start = 0;
-  size_t early = 0;
-  size_t late = 0;
   ASSERT_TRUE(engine->read(slot, false, [&](uint32_t done, uint32_t total) {
     watch.next();
     EXPECT_EQ(total, kTokens);
     EXPECT_GE(done, before);
     before = done;
-    if (done < 400) ++early;
-    if (done >= 800) ++late;
     if (predicted == 0 && done >= 200) {
       predicted = engine->seconds_to_read(done, total - done);
       start = wall();
@@ -142,7 +138,6 @@ TEST(BoundedTest, ALongPrompt) {
   // As long as a core of our own would take: others on it come and go.
   const double took = (wall() - start) / watch.alone();
   EXPECT_EQ(before, kTokens);
-  EXPECT_GT(late, early) << "attention grows with the depth";
   watch.expect_bounded(kTarget, 10);
   EXPECT_LT(std::abs(std::log2(predicted / took)), 1.5)
       << predicted << " s predicted, " << took << " s taken";
