@@ -54,12 +54,12 @@ std::span<const model::Operation* const> Recordings::operations(const BatchPass&
   return std::span(pass(batch.kind, batch.columns).operations).subspan(run.begin, run.end - run.begin);
 }
 
-Recordings::Part& Recordings::part(const BatchPass& batch, const OperationRun& run) {
+Recordings::Part& Recordings::part(const BatchPass& batch, const OperationRun& run, bool timed) {
   kernels::Kernels::Target to = target(batch);
-  std::vector<std::unique_ptr<Part>>& parts = parts_[{batch, run}];
+  std::vector<std::unique_ptr<Part>>& parts = parts_[{batch, run, timed}];
   const auto free = std::ranges::find_if(parts, [](const auto& part) { return !part->under_way; });
   if (free != parts.end()) return **free;
-  auto part = std::make_unique<Part>(device_);
+  auto part = std::make_unique<Part>(device_, timed);
   to.recording = &part->recording;
   for (const model::Operation* operation : operations(batch, run)) {
     std::visit([&](const auto& op) { kernels_.record(to, op); }, *operation);
@@ -74,7 +74,7 @@ Profiler& Recordings::start_profile() {
 }
 
 const vulkan::Recording& Recordings::profiled(const BatchPass& batch, const OperationRun& run) {
-  return profiler_->timed(part(batch, run).recording, target(batch), operations(batch, run));
+  return profiler_->timed(part(batch, run, true).recording, target(batch), operations(batch, run));
 }
 
 }  // namespace caldera::engine

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -37,18 +38,20 @@ class Recordings {
   Recordings(vulkan::Device& device, kernels::Kernels& kernels, const model::Program& program)
       : device_(device), kernels_(kernels), program_(program) {}
 
-  /// A recording that is timed as a whole, and so is under way once at a time.
+  /// A recording. One that is timed as a whole is under way once at a time.
   struct Part {
-    explicit Part(vulkan::Device& device) : stopwatch(device), recording(device, nullptr, &stopwatch) {}
-    vulkan::Stopwatch stopwatch;
+    Part(vulkan::Device& device, bool timed)
+        : stopwatch(timed ? std::make_unique<vulkan::Stopwatch>(device) : nullptr),
+          recording(device, nullptr, stopwatch.get()) {}
+    std::unique_ptr<vulkan::Stopwatch> stopwatch;  ///< null: not timed
     vulkan::Recording recording;
     bool under_way = false;  ///< submitted, and its time not taken yet
   };
 
   /// How the pass's operations are cut, and what they take.
   const PassWork& work(BatchPass::Kind kind, uint32_t columns) { return pass(kind, columns).work; }
-  /// Operations `run` of the pass, recorded, not under way.
-  Part& part(const BatchPass& batch, const OperationRun& run);
+  /// Operations `run` of the pass, recorded; what is timed is not under way.
+  Part& part(const BatchPass& batch, const OperationRun& run, bool timed);
 
   /// Until end_profile(), profiled() is to be submitted instead of a part, and waited for before the next.
   Profiler& start_profile();
@@ -62,7 +65,7 @@ class Recordings {
     std::vector<const model::Operation*> operations;
     PassWork work;
   };
-  using Key = std::pair<BatchPass, OperationRun>;
+  using Key = std::tuple<BatchPass, OperationRun, bool>;
 
   const Pass& pass(BatchPass::Kind kind, uint32_t columns);
   /// Whether a prompt's tokens are read as decode steps read theirs.

@@ -184,7 +184,7 @@ MemoryUse ResidentModel::memory() {
 StepShape ResidentModel::decode_shape() {
   const BatchPass step{BatchPass::Kind::kStep, decode_batch_.address(), 1, 1};
   const auto all = static_cast<uint32_t>(recordings_->work(step.kind, step.columns).operations.size());
-  const vulkan::RecordingShape& shape = recordings_->part(step, {0, all}).recording.shape();
+  const vulkan::RecordingShape& shape = recordings_->part(step, {0, all}, true).recording.shape();
   return {shape.dispatches, shape.barriers};
 }
 

@@ -51,6 +51,7 @@ class SubmissionPace {
   /// Steps worth submitting ahead of the host.
   uint32_t steps_ahead(const PassWork& step, const PassTokens& tokens) const;
   /// Seconds of work that may be under way when another part is submitted: cancelling waits for it.
+  double target() const { return options_.target; }  ///< seconds
   double most_under_way() const { return 3 * options_.target; }
 
   /// Predicted seconds of a part.

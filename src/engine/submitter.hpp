@@ -36,7 +36,8 @@ class Submitter {
   const SubmissionPace& pace() const { return pace_; }
   Recordings& recordings() { return recordings_; }
 
-  /// Seconds that the longest submission took since forget_longest(), of those waited for.
+  /// Seconds that the longest submission took since forget_longest(), of those waited for and timed: of many
+  /// that are far below the target, one.
   double longest() const { return longest_; }
   void forget_longest() { longest_ = 0; }
 
@@ -65,6 +66,7 @@ class Submitter {
   double predicted_ = 0;      ///< seconds of what is under way
   Clock::time_point before_;  ///< when what was collected last was known to be done
   uint64_t submitted_ = 0;    ///< the last timeline value
+  uint32_t untimed_ = 0;      ///< submissions since one was timed
   double longest_ = 0;
 };
 

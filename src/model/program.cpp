@@ -110,8 +110,8 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   act.logits = {logits_.address(), logits_.bytes()};
   act.outputs = scratch(device, bytes.outputs, "outputs");
 
-  reading_ = inputs.int8_reading ? int8_reading_pass(spec, weights, act)
-                                 : reading_pass(spec, weights, act, false);
+  reading_ =
+      inputs.int8_reading ? int8_reading_pass(spec, weights, act) : reading_pass(spec, weights, act, false);
   half_ = inputs.half;
   if (half_) half_reading_ = reading_pass(spec, weights, act, true);
   int8_ = inputs.int8;

@@ -65,7 +65,8 @@ TEST_F(TunerTest, ChoosesAndRemembers) {
     EXPECT_GT(result.bytes, 0U);
     if (result.tried > 0) {
       EXPECT_GT(result.seconds, 0);
-      EXPECT_LE(result.seconds, 1.1 * result.usual_seconds);  // fastest among the others is not always so alone
+      EXPECT_LE(result.seconds,
+                1.1 * result.usual_seconds);  // fastest among the others is not always so alone
     }
     if (result.tried > 1) ++known;
   }
