@@ -39,7 +39,10 @@ class Submitter {
   /// Seconds that the longest submission took since forget_longest(), of those waited for and timed: of many
   /// that are far below the target, one.
   double longest() const { return longest_; }
-  void forget_longest() { longest_ = 0; }
+  void forget_longest() {
+    longest_ = 0;
+    untimed_ = UINT32_MAX;  // the next one is timed
+  }
 
  private:
   using Clock = std::chrono::steady_clock;

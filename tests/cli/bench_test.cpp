@@ -39,6 +39,7 @@ TEST(Bench, PrintsATable) {
       "model: model, 134.5 M parameters, Q4_1, 94 MiB in memory\n"
       "device: Fake\\x1b Device (cpu, fake 1.0)\n"
       "read bandwidth: 10.0 GB/s measured\n"
+      "KV memory: f16\n"
       "work: 3 dispatches and 2 barriers per decoded token\n"
       "\n"
       "test       depth  tokens/s  spread  longest ms  GB/step  GB/s  of bandwidth  CPU µs/token  TFLOP/s\n"

@@ -37,7 +37,7 @@ Json plan_json(std::vector<std::string> arguments) {
 TEST(PlanCommand, FitsTheHeadlineJobOntoOnePage) {
   const Result result = run(kProgram, kHeadline);
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("Fits: it needs 83 GiB"), HasSubstr("79.8 GB as a file"),
+  EXPECT_THAT(result.out, AllOf(HasSubstr("Fits: it needs 83.1 GiB"), HasSubstr("79.8 GB as a file"),
                                 HasSubstr("32768 tokens of 274176 bytes"), HasSubstr("2.72 tokens/s"),
                                 HasSubstr("2.44 tokens/s"), HasSubstr("215 GB/s (measured)"),
                                 HasSubstr("An engine that fills one heap stops at 66.67 GiB")));
