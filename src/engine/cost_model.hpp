@@ -22,6 +22,7 @@ enum class PassKind : uint8_t {
 struct WorkClass {
   PassKind kind = PassKind::kRead;
   uint32_t doublings = 0;  ///< columns, rounded up to a power of two: 2^doublings
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the zero of a comparison for a pointer
   auto operator<=>(const WorkClass&) const = default;
 };
 WorkClass work_class(PassKind kind, uint32_t columns);

@@ -49,7 +49,7 @@ LoadOptions checked(const model::ModelSpec& spec, const LoadOptions& options) {
 
 }  // namespace
 
-Engine::Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options)
+Engine::Engine(const gguf::File& file, const model::ModelSpec& spec, const LoadOptions& options)
     : Engine(spec, options, weights_of(file, spec, options)) {}
 
 Engine::Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights make_weights)

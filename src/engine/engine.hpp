@@ -28,7 +28,7 @@ namespace caldera::engine {
 class Engine {
  public:
   /// Errors: as Model::load.
-  Engine(const gguf::File& file, model::ModelSpec spec, const LoadOptions& options);
+  Engine(const gguf::File& file, const model::ModelSpec& spec, const LoadOptions& options);
   /// Weights that come from elsewhere than a file. Errors: as above, and what `make_weights` throws.
   Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights make_weights);
 

@@ -14,6 +14,7 @@ namespace caldera::engine {
 struct OperationRun {
   uint32_t begin = 0;
   uint32_t end = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the zero of a comparison for a pointer
   auto operator<=>(const OperationRun&) const = default;
 };
 

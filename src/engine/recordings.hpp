@@ -30,6 +30,7 @@ struct BatchPass {
   uint64_t batch = 0;    ///< address of the BatchHead
   uint32_t columns = 1;  ///< most tokens, outputs or sequences
   uint32_t splits = 1;   ///< parts of attention
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the zero of a comparison for a pointer
   auto operator<=>(const BatchPass&) const = default;
 };
 

@@ -83,7 +83,7 @@ std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device) {
   std::ranges::sort(shapes, std::greater{}, [](const UnitShape& shape) {
     return std::array{shape.m * shape.n * shape.k, shape.m, shape.n};
   });
-  shapes.erase(std::ranges::unique(shapes).begin(), shapes.end());
+  shapes.erase(std::unique(shapes.begin(), shapes.end()), shapes.end());
   return shapes;
 }
 

@@ -83,10 +83,11 @@ uint64_t shared_bytes(const MatrixAttention& sizes, uint32_t head, uint32_t subg
   constexpr uint64_t kPiece = 16;
   const uint64_t rows = rows_of(sizes, subgroup);
   const uint64_t row = head / 8 + 1;
-  const uint64_t values = sizes.turn_values ? head * (sizes.keys / 8 + 1) : sizes.keys * row;
+  const uint64_t values = sizes.turn_values ? uint64_t{head} * (sizes.keys / 8 + 1) : sizes.keys * row;
   const uint64_t queries = sizes.hold_queries ? 1 : rows * row;
-  const uint64_t place = std::max(sizes.row_tiles * sizes.shape.m * (sizes.keys / 8 + 1),
-                                  sizes.shape.m * std::max(sizes.shape.n / 4 + 1, sizes.shape.k / 8 + 1));
+  const uint64_t place =
+      std::max(uint64_t{sizes.row_tiles} * sizes.shape.m * (sizes.keys / 8 + 1),
+               uint64_t{sizes.shape.m} * std::max(sizes.shape.n / 4 + 1, sizes.shape.k / 8 + 1));
   return kPiece * (sizes.keys * row + values + queries + sizes.subgroups * place) + 4 * rows;
 }
 

@@ -77,6 +77,7 @@ class Tuner {
     for (Trial& trial : next_trials(searches)) trials.push_back(std::move(trial));
     for (; !trials.empty() && !late(); trials = next_trials(searches)) {
       std::vector<std::function<void()>> jobs;
+      jobs.reserve(trials.size());
       for (const Trial& trial : trials) {
         jobs.emplace_back([this, search = trial.search, choice = trial.choice] {
           kernels_.prepare(search->products.front(), vectors_, choice);
