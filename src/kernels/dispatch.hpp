@@ -1,6 +1,7 @@
 // What the files of this room share to dispatch their operations.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,6 +36,18 @@ void set_layout(Constants& constants, const Matrix& matrix) {
   constants.plane1 = matrix.layout.plane[1];
   constants.plane2 = matrix.layout.plane[2];
   constants.plane3 = matrix.layout.plane[3];
+}
+
+/// Calls `visit` with runs of rows that one dispatch each computes: segments, cut where they have more than
+/// `most` rows, which the limit on workgroups asks for.
+template <class Visit>
+void for_each_part(const Matrix& matrix, uint32_t most, const Visit& visit) {
+  for (const Segment& segment : matrix.segments) {
+    for (uint32_t done = 0; done < segment.rows; done += most) {
+      visit(Segment{segment.address + uint64_t{done} * matrix.layout.row_bytes, segment.first_row + done,
+                    std::min(most, segment.rows - done)});
+    }
+  }
 }
 
 /// Wide loads from a misaligned address give nonsense or lose the device. Errors: kInternal.

@@ -165,28 +165,24 @@ void Kernels::record_int8(const Target& target, const Product& op) {
   if (!makes_vectors || op.epilogue == Epilogue::kAdd) writes.push_back(op.out);
   if (makes_vectors) writes.push_back(op.out_int8);
   bool first = !op.beside;
-  for (const Segment& segment : matrix.segments) {
-    // A segment's rows in as many dispatches as the limit on workgroups asks for.
-    const uint32_t step = max_groups_ * groups.rows;
-    for (uint32_t done = 0; done < segment.rows; done += step) {
-      c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
-      c.rows = std::min(step, segment.rows - done);
-      const uint32_t row = segment.first_row + done;
-      c.result = op.out.address + uint64_t{op.first_output + row / outputs_a_row} * sizeof(float);
-      c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
-      c.norm = op.out_norm + uint64_t{row} * sizeof(float);
-      if (key.group_rows > 0) c.first_unit = row / key.group_rows;
-      // Tiles that share weights run side by side.
-      const uint32_t row_groups = divide_up(c.rows, groups.rows);
-      const std::array<uint32_t, 3> all = {groups.columns > 0 ? groups.columns : row_groups,
-                                           groups.columns > 0 ? row_groups : 1, 1};
-      // Parts of one product write different rows: only the first is ordered against what came before.
-      target.recording->dispatch(*groups.pipeline, bytes_of(c), all,
-                                 first ? std::span<const Range>(reads) : std::span<const Range>(),
-                                 first ? std::span<const Range>(writes) : std::span<const Range>());
-      first = false;
-    }
-  }
+  for_each_part(matrix, max_groups_ * groups.rows, [&](const Segment& part) {
+    c.weights = part.address;
+    c.rows = part.rows;
+    const uint32_t row = part.first_row;
+    c.result = op.out.address + uint64_t{op.first_output + row / outputs_a_row} * sizeof(float);
+    c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
+    c.norm = op.out_norm + uint64_t{row} * sizeof(float);
+    if (key.group_rows > 0) c.first_unit = row / key.group_rows;
+    // Tiles that share weights run side by side.
+    const uint32_t row_groups = divide_up(c.rows, groups.rows);
+    const std::array<uint32_t, 3> all = {groups.columns > 0 ? groups.columns : row_groups,
+                                         groups.columns > 0 ? row_groups : 1, 1};
+    // Parts of one product write different rows: only the first is ordered against what came before.
+    target.recording->dispatch(*groups.pipeline, bytes_of(c), all,
+                               first ? std::span<const Range>(reads) : std::span<const Range>(),
+                               first ? std::span<const Range>(writes) : std::span<const Range>());
+    first = false;
+  });
 }
 
 }  // namespace caldera::kernels

@@ -88,24 +88,19 @@ void Kernels::record_matrix(const Target& target, const Product& op) {
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);
   bool first = !op.beside;
-  for (const Segment& segment : matrix.segments) {
-    // A segment's rows in as many dispatches as the limit on workgroups asks for.
-    const uint32_t step = max_groups_ * chosen.rows;
-    for (uint32_t done = 0; done < segment.rows; done += step) {
-      c.weights = segment.address + uint64_t{done} * matrix.layout.row_bytes;
-      c.rows = std::min(step, segment.rows - done);
-      const uint32_t row = segment.first_row + done;
-      c.result = op.out.address +
-                 uint64_t{op.first_output + row / outputs_a_row} * (op.half_out ? 2 : sizeof(float));
-      c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
-      // Parts of one product write different rows: only the first is ordered against what came before.
-      target.recording->dispatch(
-          pipe, bytes_of(c), {divide_up(target.columns, chosen.tokens), divide_up(c.rows, chosen.rows), 1},
-          first ? std::span<const Range>(reads) : std::span<const Range>(),
-          std::span(&op.out, first ? 1 : 0));
-      first = false;
-    }
-  }
+  for_each_part(matrix, max_groups_ * chosen.rows, [&](const Segment& part) {
+    c.weights = part.address;
+    c.rows = part.rows;
+    const uint32_t row = part.first_row;
+    c.result =
+        op.out.address + uint64_t{op.first_output + row / outputs_a_row} * (op.half_out ? 2 : sizeof(float));
+    c.bias = op.bias != 0 ? op.bias + uint64_t{row} * sizeof(float) : 0;
+    // Parts of one product write different rows: only the first is ordered against what came before.
+    target.recording->dispatch(
+        pipe, bytes_of(c), {divide_up(target.columns, chosen.tokens), divide_up(c.rows, chosen.rows), 1},
+        first ? std::span<const Range>(reads) : std::span<const Range>(), std::span(&op.out, first ? 1 : 0));
+    first = false;
+  });
 }
 
 }  // namespace caldera::kernels

@@ -10,6 +10,7 @@ namespace {
 
 TEST(MatrixSpeedTest, DoesAllOfTheWork) {
   const auto speed = matrix_speed(test::device(), test::pipelines());
+  // Where it has none, kernels_test_matrix runs this on a software device with them.
   if (!speed) GTEST_SKIP() << "no matrix units that multiply f16 into f32";
   EXPECT_TRUE(speed->sums_are_right);
   EXPECT_GT(speed->flop_per_second, 1e6);

@@ -115,6 +115,7 @@ TEST_F(MatrixMemoryTest, DamageCountsAsEmpty) {
 
 TEST(MatrixTunerTest, TunesAndRemembers) {
   Kernels kernels = shared_kernels();
+  // Where it has none, kernels_matrix_product_test_matrix runs this on a software device with them.
   if (kernels.matrix_units().shapes.empty()) GTEST_SKIP() << "the device has no matrix units";
   const TestMatrix weights(Format::kQ8_0, 48, 64, 1);
   const DeviceArray<float> memory(4096);
