@@ -84,7 +84,7 @@ model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions&
                         .sequences = options.sequences,
                         .prefill_rows = options.prefill_rows,
                         .kv = options.kv};
-    return plan::footprint(shape, use, topology.type);
+    return plan::footprint(shape, use, topology.type, topology.matrix_units);
   };
   const plan::Footprint whole = need(options.context > 0 ? options.context : spec.context);
   if (options.context > 0) return {whole.activations + whole.kv, whole.activations + whole.kv};
@@ -116,7 +116,8 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   if (options.arithmetic == Arithmetic::kF16) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kAlways);
   if (options.arithmetic == Arithmetic::kF32) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kNever);
-  read_tokens_ = plan::read_tokens(software, context_, options.prefill_rows);
+  read_tokens_ = plan::read_tokens(vulkan::topology_of(device_.physical()).type, kernels_.uses_matrix_units(),
+                                   context_, options.prefill_rows);
 
   const auto shared = [&](uint64_t bytes, const char* what) {
     vulkan::Allocation memory =

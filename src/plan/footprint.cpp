@@ -91,10 +91,10 @@ uint64_t kv_bytes_per_token(const ModelShape& shape, KvFormats formats) {
   return page_bytes(shape, formats) / kPageTokens;
 }
 
-Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device) {
+Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device, bool matrix_units) {
   const uint32_t context = use.context > 0 ? use.context : shape.context;
   const uint64_t pages = (uint64_t{context} + kPageTokens - 1) / kPageTokens;
-  const uint32_t read_rows = read_tokens(device == DeviceType::kCpu, context, use.prefill_rows);
+  const uint32_t read_rows = read_tokens(device, matrix_units, context, use.prefill_rows);
   const ProgramBytes program = program_bytes(shape, batch_limits(read_rows, context), gate_apart(shape));
 
   Footprint result;

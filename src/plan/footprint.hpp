@@ -56,6 +56,7 @@ struct Footprint {
   uint64_t total() const { return weights.total() + kv + activations; }
 };
 
-Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device);
+/// `matrix_units`: as in Topology.
+Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device, bool matrix_units = false);
 
 }  // namespace caldera::plan

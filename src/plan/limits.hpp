@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "plan/topology.hpp"
+
 namespace caldera::plan {
 
 inline constexpr uint32_t kPageTokens = 64;   ///< tokens in one page of KV memory
@@ -24,9 +26,9 @@ struct BatchLimits {
   uint32_t context = 0;        ///< most tokens of a sequence
 };
 
-/// Most tokens of a prompt that are read in one batch; `software`: the device is the CPU; `prefill_rows`: as
+/// Most tokens of a prompt that are read in one batch; `matrix_units`: as in Topology; `prefill_rows`: as
 /// asked for, 0 for what is usual on the device.
-uint32_t read_tokens(bool software, uint32_t context, uint32_t prefill_rows);
+uint32_t read_tokens(DeviceType device, bool matrix_units, uint32_t context, uint32_t prefill_rows);
 
 /// The limits of an engine that reads `read_tokens` at a time.
 BatchLimits batch_limits(uint32_t read_tokens, uint32_t context);

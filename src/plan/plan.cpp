@@ -91,7 +91,7 @@ std::optional<Speed> speed_of(const ModelShape& shape, const Topology& topology,
 
 Plan make_plan(const ModelShape& shape, const Topology& topology, const Options& options) {
   Plan plan;
-  plan.need = footprint(shape, options.use, topology.type);
+  plan.need = footprint(shape, options.use, topology.type, topology.matrix_units);
   plan.heaps = empty_heaps(topology, options.memory_limit);
   for (const HeapPlan& heap : plan.heaps) (heap.reach == Reach::kNear ? plan.near : plan.far) += heap.bytes;
 

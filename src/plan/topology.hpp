@@ -44,6 +44,7 @@ struct Topology {
   uint64_t max_buffer = 0;         ///< bytes of one buffer; 0: not known
   uint64_t max_storage_range = 0;  ///< bytes of one binding; 0: not known
   std::optional<Bandwidth> bandwidth;
+  bool matrix_units = false;  ///< it multiplies matrices: prompts are read there
 
   /// CPU and GPU share one memory: every heap runs at the same speed.
   bool unified() const { return type == DeviceType::kIntegrated || type == DeviceType::kCpu; }

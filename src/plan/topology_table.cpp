@@ -201,6 +201,8 @@ Topology read_topology(const Json& json, const Json& memory_types, std::string w
   topology.max_buffer = reader.size("max_buffer_bytes", "max_buffer_gib").value_or(0);
   topology.max_storage_range =
       reader.size("max_storage_buffer_range", "max_storage_buffer_range_gib").value_or(0);
+  topology.matrix_units =
+      reader.find("cooperative_matrix") != nullptr && !reader.array("cooperative_matrix").empty();
   if (const Json* bandwidth = reader.find("bandwidth_gb_s")) {
     constexpr double kMost = 1e6;
     const Reader numbers(*bandwidth, where + " \"bandwidth_gb_s\"");

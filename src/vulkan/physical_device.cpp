@@ -256,6 +256,7 @@ plan::Topology topology_of(const PhysicalDevice& device) {
   plan::Topology topology;
   topology.name = device.info.name;
   topology.machine = device.info.driver;
+  topology.matrix_units = !device.matrix_shapes.empty();
   switch (device.type) {
     case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
       topology.type = plan::DeviceType::kIntegrated;

@@ -46,10 +46,13 @@ TEST(Footprint, ReadsSmallFilesThroughSmallRings) {
 }
 
 TEST(Limits, AreSmallerOnSoftwareDevicesAndShortContexts) {
-  EXPECT_EQ(read_tokens(false, 4096, 0), 512);
-  EXPECT_EQ(read_tokens(true, 4096, 0), 128);
-  EXPECT_EQ(read_tokens(false, 100, 0), 128);
-  EXPECT_EQ(read_tokens(false, 4096, 700), 700);
+  EXPECT_EQ(read_tokens(DeviceType::kDiscrete, false, 4096, 0), 512);
+  EXPECT_EQ(read_tokens(DeviceType::kCpu, false, 4096, 0), 128);
+  EXPECT_EQ(read_tokens(DeviceType::kDiscrete, true, 100, 0), 128);
+  EXPECT_EQ(read_tokens(DeviceType::kDiscrete, true, 4096, 700), 700);
+  EXPECT_EQ(read_tokens(DeviceType::kDiscrete, true, 4096, 0), 2048);
+  EXPECT_EQ(read_tokens(DeviceType::kIntegrated, true, 4096, 0), 512);
+  EXPECT_EQ(read_tokens(DeviceType::kCpu, true, 4096, 0), 128);
   EXPECT_EQ(batch_limits(700, 4096).tokens, 1024);
   EXPECT_EQ(batch_limits(1, 4096).tokens, 8);
 }
