@@ -15,29 +15,32 @@ namespace caldera::kernels {
 namespace {
 
 constexpr uint32_t kVendorNvidia = 0x10DE;
-/// Registers of a lane that may hold matrices; the rest of 255 is for what is on its way, and addresses.
-constexpr uint32_t kMatrixRegisters = 216;
+constexpr uint32_t kVendorAmd = 0x1002;
+/// Registers of a lane that may hold matrices and what is on its way; the rest of 255 is for right matrices
+/// and addresses. By what the compilers for Hopper and gfx1151 made of sizes that need 168 to 232: from 192
+/// on they take local memory.
+constexpr uint32_t kMatrixRegisters = 184;
 
 struct Size {
   uint32_t subgroups, row_tiles, keys;
   bool hold_queries;
 };
 
-// For matrices of 16 rows. On Hopper a multiprocessor multiplies 915 pairs a clock in what Vulkan reaches
-// (411 TFLOP/s) and reads 128 bytes of shared memory. With heads of 128 a subgroup of 16 rows that meets 64
-// keys multiplies for 286 clocks and reads 36 KB (keys, values, and weights there and back) in 288; with 32
-// rows, whose queries no longer fit into registers beside the sums, for 572 and 448. The first leaves room
-// for three workgroups that wait at different times, the second for 8 subgroups in all within 48 KB a
-// workgroup. Blocks of 64 rows read keys and values from the L2 at 3.1 TB/s for each 200 TFLOP/s, blocks of
-// 128 at half of that. On gfx1151 a CU multiplies 256 pairs a clock, and reading the right matrix takes half
-// of the time in which 16 rows are multiplied with it. 128 registers hold the sums and queries of 16 rows.
+// For matrices of 16 rows. On Hopper a multiprocessor multiplies 1016 pairs a clock in what Vulkan reaches
+// (471 TFLOP/s) and reads 128 bytes of shared memory. With heads of 128 a subgroup of 16 rows that meets 64
+// keys multiplies for 258 clocks and reads 36 KB (keys, values, and weights there and back) in 288; with 32
+// rows the sums alone take 128 registers, and the compiler puts matrices into local memory. Tiles of 64 keys
+// meet half the barriers of 32 and have twice the loads under way: on an H200 690 instead of 815 us (512
+// tokens after 16 384, 32 heads of 128), 59 instead of 77 (after 1 536, 32 heads of 64), where two row tiles
+// take 90 and 8 subgroups 63 to 81. On gfx1151, which holds queries twice, 64 keys and heads of 128 do not
+// fit into registers.
 constexpr std::array kSmallHeads = {
-    Size{4, 2, 32, true}, Size{4, 2, 64, true}, Size{4, 1, 64, true},  Size{8, 1, 32, true},
-    Size{4, 1, 32, true}, Size{2, 1, 32, true}, Size{1, 1, 16, false},
+    Size{4, 1, 64, true}, Size{4, 1, 32, true}, Size{4, 2, 32, true},  Size{8, 1, 64, true},
+    Size{8, 1, 32, true}, Size{2, 1, 32, true}, Size{1, 1, 16, false},
 };
 constexpr std::array kMiddleHeads = {
-    Size{4, 1, 32, true},  Size{8, 1, 32, true}, Size{2, 2, 32, false},
-    Size{3, 2, 16, false}, Size{2, 1, 32, true}, Size{1, 1, 16, false},
+    Size{4, 1, 64, true},  Size{4, 1, 32, true}, Size{8, 1, 32, true},
+    Size{4, 1, 32, false}, Size{2, 1, 32, true}, Size{1, 1, 16, false},
 };
 // The sums alone take 128 registers.
 constexpr std::array kLargeHeads = {Size{2, 1, 16, false}, Size{4, 1, 16, true}, Size{1, 1, 16, false}};
@@ -60,6 +63,7 @@ AttentionUnits attention_units(const vulkan::PhysicalDevice& device, uint32_t su
   units.matrix = {unit_shapes(device), subgroup, max_threads, device.info.max_shared_bytes,
                   device.type == VK_PHYSICAL_DEVICE_TYPE_CPU};
   units.loads_turned = device.vendor_id == kVendorNvidia;
+  units.halves_twice = device.vendor_id == kVendorAmd;
   std::erase_if(units.matrix.shapes, [&](const UnitShape& like) {
     const bool sums_become_halves =
         std::ranges::any_of(device.matrix_shapes, [&](const vulkan::MatrixShape& shape) {
@@ -86,9 +90,10 @@ uint64_t shared_bytes(const MatrixAttention& sizes, uint32_t head, uint32_t subg
   const uint64_t values = sizes.turn_values ? uint64_t{head} * (sizes.keys / 8 + 1) : sizes.keys * row;
   const uint64_t queries = sizes.hold_queries ? 1 : rows * row;
   const uint64_t place =
-      std::max(uint64_t{sizes.row_tiles} * sizes.shape.m * (sizes.keys / 8 + 1),
+      std::max(sizes.in_place ? 0 : uint64_t{sizes.row_tiles} * sizes.shape.m * (sizes.keys / 8 + 1),
                uint64_t{sizes.shape.m} * std::max(sizes.shape.n / 4 + 1, sizes.shape.k / 8 + 1));
-  return kPiece * (sizes.keys * row + values + queries + sizes.subgroups * place) + 4 * rows;
+  return kPiece * (sizes.keys * row + values + queries + sizes.subgroups * place) +
+         4 * (rows + sizes.shape.n);
 }
 
 bool possible(const MatrixAttention& sizes, uint32_t head, const AttentionUnits& units) {
@@ -100,10 +105,11 @@ bool possible(const MatrixAttention& sizes, uint32_t head, const AttentionUnits&
       sizes.subgroups * units.matrix.subgroup > units.matrix.max_threads) {
     return false;
   }
-  // Sums, scores, references and weights in f32, queries in f16, which some devices hold twice.
+  // Sums, scores, references and weights in f32, queries in f16, and a tile of keys on its way.
   const uint32_t rows = sizes.row_tiles * sizes.shape.m;
+  const uint32_t queries = sizes.hold_queries ? (units.halves_twice ? head : head / 2) : 0;
   const uint32_t numbers =
-      rows * (head + sizes.keys + 2 * sizes.shape.n + (sizes.hold_queries ? head / 2 : 0));
+      rows * (head + sizes.keys + 2 * sizes.shape.n + queries) + sizes.keys * head / 2 / sizes.subgroups;
   return (units.matrix.software || numbers <= kMatrixRegisters * units.matrix.subgroup) &&
          shared_bytes(sizes, head, units.matrix.subgroup) <= units.matrix.max_shared_bytes;
 }
@@ -200,9 +206,9 @@ void Kernels::record_parts(const Target& target, const Attention& op) {
   if (const auto* units = std::get_if<MatrixAttention>(&sizes)) {
     name = "attention_units";
     constants[0] *= units->subgroups;
-    constants.insert(constants.end(),
-                     {units->shape.m, units->shape.n, units->shape.k, units->subgroups, units->row_tiles,
-                      units->keys, units->hold_queries ? 1U : 0U, units->turn_values ? 1U : 0U});
+    constants.insert(constants.end(), {units->shape.m, units->shape.n, units->shape.k, units->subgroups,
+                                       units->row_tiles, units->keys, units->hold_queries ? 1U : 0U,
+                                       units->turn_values ? 1U : 0U, units->in_place ? 1U : 0U});
   } else {
     const auto& lanes = std::get<LaneAttention>(sizes);
     constants[0] *= lanes.subgroups;

@@ -18,6 +18,7 @@ struct MatrixAttention {
   uint32_t keys = 32;  ///< that shared memory holds: a multiple of shape.n and shape.k that divides a page
   bool hold_queries = true;  ///< in registers; else in shared memory
   bool turn_values = false;  ///< so that neighbouring keys lie together
+  bool in_place = false;     ///< weights stay in registers: lanes hold sums and left matrices alike
 };
 
 /// The constants of glsl/attention.comp, which needs no matrix units.
@@ -34,6 +35,7 @@ using PromptAttention = std::variant<MatrixAttention, LaneAttention>;
 struct AttentionUnits {
   MatrixUnits matrix;         ///< `shapes`: those whose sums can become f16
   bool loads_turned = false;  ///< matrices whose rows lie the other way load as fast
+  bool halves_twice = false;  ///< two lanes hold each element of a left matrix
 };
 AttentionUnits attention_units(const vulkan::PhysicalDevice& device, uint32_t subgroup, uint32_t max_threads);
 

@@ -5,13 +5,16 @@
 // A subgroup owns ROW_TILES * M rows; the workgroup's subgroups share tiles of KEYS keys and values, which lie in shared
 // memory as f16. While scores are computed the tile's values are on their way, and while values are summed the next
 // keys. Scores are matrices queries (M, K) times keys (K, N) in f32, with log2(e) in the queries; weights are
-// exp2(score - reference) elementwise in registers, as f16 through shared memory to become a left matrix again; sums of
-// values (M, N) and weights are f32.
+// exp2(score - reference) elementwise in registers, and as f16 left matrices again: where lanes hold both alike they
+// stay where they are, else they go through shared memory. Sums of values (M, N) and weights are f32.
 //
-// Which lane holds which element is not known. So what belongs to a row is held as a matrix of equal columns: the
-// references, and the factors that sums are multiplied by when references rise. A reference is near the greatest score
-// of its row so far, not equal to it: it rises when a weight would leave the range of f16, which is seldom after the
-// first tile, and only then scores go through shared memory. Masked tiles begin with sums of 0 and kMasked.
+// Which lane holds which element is not known. So what belongs to a row is held as a matrix of equal columns. A
+// reference is near the greatest score of its row so far, not equal to it: it rises when a weight would leave the range
+// of f16, which is seldom after the first tile, and only then do scores go through shared memory.
+//
+// Matrices stay in registers only where every index into their arrays is known once loops are unrolled, and drivers do
+// not unroll a loop around one that stays, nor one with a `continue`: with its scores in local memory the kernel took
+// seven times as long on an H200.
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -25,6 +28,7 @@ layout(constant_id = 13) const uint ROW_TILES = 1;
 layout(constant_id = 14) const uint KEYS = 32;            // a multiple of N and K that divides a page
 layout(constant_id = 15) const bool HOLD_QUERIES = true;  // in registers; else in shared memory
 layout(constant_id = 16) const bool TURN_VALUES = false;  // so that neighbouring keys lie together
+layout(constant_id = 17) const bool IN_PLACE = false;     // lanes hold sums (M, N) and left matrices alike; N == K
 
 const uint THREADS = SUBGROUPS * SUBGROUP;
 const uint SUBGROUP_ROWS = ROW_TILES * M;
@@ -35,14 +39,15 @@ const uint VALUE_STRIDE = TURN_VALUES ? KEYS / 8 + 1 : ROW_STRIDE;
 const uint WEIGHT_STRIDE = KEYS / 8 + 1;
 const uint FLOAT_STRIDE = N / 4 + 1;   // of a matrix of sums
 const uint SLICE_STRIDE = K / 8 + 1;   // of a matrix of queries
-const uint WEIGHT_PLACE = SUBGROUP_ROWS * WEIGHT_STRIDE;
-const uint FLOAT_PLACE = M * FLOAT_STRIDE;
-const uint PLACE = WEIGHT_PLACE > FLOAT_PLACE ? WEIGHT_PLACE : FLOAT_PLACE;  // of a subgroup
+const uint WEIGHT_PLACE = IN_PLACE ? 0 : SUBGROUP_ROWS * WEIGHT_STRIDE;
+const uint MATRIX_PLACE = M * (FLOAT_STRIDE > SLICE_STRIDE ? FLOAT_STRIDE : SLICE_STRIDE);
+const uint PLACE = WEIGHT_PLACE > MATRIX_PLACE ? WEIGHT_PLACE : MATRIX_PLACE;  // of a subgroup
 const uint ROWS_EACH = (M + SUBGROUP - 1) / SUBGROUP;  // rows of a matrix that a lane sees to
 
 const float kLog2e = 1.4426950408889634;
 const float kMasked = -1e30;
-const float kUnknown = -1e28;  // the reference of a row that has seen no key: above kMasked, below any score
+const float kUnknown = -1e28;  // above kMasked, below any score
+const float kUnset = 1e-30;    // in place of minus the reference of a row that has seen no key; no other is equal to it
 // The greatest weight is 2^6 when its reference is set and may become 2^13: what is 2^-30 of it is still a number.
 const float kBelow = 6;
 const float kMost = 13;
@@ -51,15 +56,19 @@ const float kLargestHalf = 65504;
 shared uvec4 key_tile[KEYS * ROW_STRIDE];
 shared uvec4 value_tile[(TURN_VALUES ? HEAD : KEYS) * VALUE_STRIDE];
 shared uvec4 query_tile[HOLD_QUERIES ? 1 : ROWS * ROW_STRIDE];
-shared uvec4 places[SUBGROUPS * PLACE];  // of each subgroup: weights, or a matrix of sums on its way
-shared uint positions[ROWS];
+shared uvec4 places[SUBGROUPS * PLACE];  // of each subgroup: weights, or a matrix on its way
+shared float row_positions[ROWS];        // less that of the block's first row
+shared float column_numbers[N];
 
-coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> query[HOLD_QUERIES ? ROW_TILES : 1][HOLD_QUERIES ? HEAD / K : 1];
-coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> score[ROW_TILES][KEYS / N];
-coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> sum[ROW_TILES][HEAD / N];
-coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> reference[ROW_TILES];  // equal columns
-coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> weight[ROW_TILES];     // sums over every N-th key
-float row_reference[ROW_TILES][ROWS_EACH];  // of the rows that this lane sees to
+#define LEFT coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA>
+#define RIGHT coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB>
+#define SUMS coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>
+LEFT query[HOLD_QUERIES ? ROW_TILES : 1][HOLD_QUERIES ? HEAD / K : 1];
+SUMS score[ROW_TILES][KEYS / N];
+SUMS sum[ROW_TILES][HEAD / N];
+SUMS start[ROW_TILES];   // minus references: equal columns
+SUMS weight[ROW_TILES];  // sums over every N-th key
+bool settled = false;    // every row of the subgroup has a reference
 
 // What a lane has on its way of a tile of keys and a tile of values, in pieces. Values that are turned come as pieces of
 // two neighbouring keys.
@@ -99,26 +108,51 @@ void load_values(uint64_t rows, uint first_row) {
   }
 }
 
-/// A piece of a row as f16. Rows not written yet may hold anything, NaN too, which no weight of zero would silence.
-uvec4 halves(uint format, uvec4 raw, uint row, uint piece, bool written) {
-  return written ? dequantize_kv_f16(format, raw, kv_scale_index(row, piece)) : uvec4(0);
+/// The numbers of four codes from 0 on, of which `middle` stands for 0, as f16. A code in the low bits of 1024 adds as
+/// much to it, so no conversion is needed, of which devices make a quarter as many; the product is rounded once.
+uvec2 scale_codes(uint codes, float16_t middle, float16_t scale) {
+  const uint low = (codes & 0xFFu) | (codes & 0xFF00u) << 8;
+  const uint high = (codes >> 16 & 0xFFu) | (codes >> 8 & 0xFF0000u);
+  const f16vec2 zero = f16vec2(float16_t(1024) + middle);
+  return uvec2(packFloat2x16((unpackFloat2x16(low | 0x64006400u) - zero) * scale),
+               packFloat2x16((unpackFloat2x16(high | 0x64006400u) - zero) * scale));
 }
+
+/// A piece of a row as f16: the first two words are half 0, the others half 1 (kv_four). Rows not written yet may hold
+/// anything, NaN too, which no weight of zero would silence.
+uvec4 halves(uint format, uvec4 raw, uint row, uint piece, bool written) {
+  uvec4 words = raw;
+  if (format != kKvF16) {
+    const uint codes = raw.x ^ (format == kKvQ8 ? 0x80808080u : 0);
+    const uint low = format == kKvQ8 ? codes : codes & 0x0F0F0F0Fu;
+    const uint high = format == kKvQ8 ? raw.y ^ 0x80808080u : codes >> 4 & 0x0F0F0F0Fu;
+    const float16_t middle = float16_t(kv_middle(format));
+    const float16_t scale = unpackFloat2x16(raw.z >> (16 * (kv_scale_index(row, piece) & 1))).x;
+    words = uvec4(scale_codes(low, middle, scale), scale_codes(high, middle, scale));
+  }
+  return written ? words : uvec4(0);
+}
+
+/// Puts a piece of a row into the tile whose row begins at `row`.
+#define STORE_PIECE(tile, format, row, piece, words)                     \
+  if (format == kKvQ4) {                                                 \
+    [[unroll]] for (uint part = 0; part < 2; ++part) {                   \
+      const uint four = kv_four(format, piece, part);                    \
+      tile[row + four / 2][four % 2 * 2] = words[2 * part];              \
+      tile[row + four / 2][four % 2 * 2 + 1] = words[2 * part + 1];      \
+    }                                                                    \
+  } else {                                                               \
+    tile[row + piece] = words;                                           \
+  }
 
 /// Puts the keys that were loaded into their tile, of which the first `written` are there.
 void store_keys(uint first_row, uint written) {
   [[unroll]] for (uint i = 0; i < LOADS; ++i) {
     const uint number = gl_LocalInvocationIndex + i * THREADS;
-    if (KEYS * PIECES % THREADS != 0 && number >= KEYS * PIECES) continue;
     const uvec2 at = tile_place(number, false);
     const uvec4 words = halves(K_FORMAT, next_keys[i], first_row + at.x, at.y, at.x < written);
-    if (K_FORMAT == kKvQ4) {
-      [[unroll]] for (uint part = 0; part < 2; ++part) {
-        const uint four = kv_four(K_FORMAT, at.y, part);
-        key_tile[at.x * ROW_STRIDE + four / 2][four % 2 * 2] = words[2 * part];
-        key_tile[at.x * ROW_STRIDE + four / 2][four % 2 * 2 + 1] = words[2 * part + 1];
-      }
-    } else {
-      key_tile[at.x * ROW_STRIDE + at.y] = words;
+    if (KEYS * PIECES % THREADS == 0 || number < KEYS * PIECES) {
+      STORE_PIECE(key_tile, K_FORMAT, at.x * ROW_STRIDE, at.y, words)
     }
   }
 }
@@ -127,31 +161,25 @@ void store_values(uint first_row, uint written) {
   if (TURN_VALUES) {
     [[unroll]] for (uint i = 0; i < PAIRS; ++i) {
       const uint number = gl_LocalInvocationIndex + i * THREADS;
-      if (KEYS / 2 * PIECES % THREADS != 0 && number >= KEYS / 2 * PIECES) continue;
       const uvec2 at = tile_place(number, true);
       const uvec4 even = halves(V_FORMAT, next_values[2 * i], first_row + at.x, at.y, at.x < written);
       const uvec4 odd = halves(V_FORMAT, next_values[2 * i + 1], first_row + at.x + 1, at.y, at.x + 1 < written);
-      [[unroll]] for (uint j = 0; j < 8; ++j) {
-        const uint dimension = 4 * kv_four(V_FORMAT, at.y, j / 4) + j % 4;
-        const uint both = j % 2 == 0 ? (even[j / 2] & 0xFFFFu) | odd[j / 2] << 16
-                                     : even[j / 2] >> 16 | (odd[j / 2] & 0xFFFF0000u);
-        value_tile[dimension * VALUE_STRIDE + at.x / 8][at.x / 2 % 4] = both;
+      if (KEYS / 2 * PIECES % THREADS == 0 || number < KEYS / 2 * PIECES) {
+        [[unroll]] for (uint j = 0; j < 8; ++j) {
+          const uint dimension = 4 * kv_four(V_FORMAT, at.y, j / 4) + j % 4;
+          const uint both = j % 2 == 0 ? (even[j / 2] & 0xFFFFu) | odd[j / 2] << 16
+                                       : even[j / 2] >> 16 | (odd[j / 2] & 0xFFFF0000u);
+          value_tile[dimension * VALUE_STRIDE + at.x / 8][at.x / 2 % 4] = both;
+        }
       }
     }
   } else {
     [[unroll]] for (uint i = 0; i < LOADS; ++i) {
       const uint number = gl_LocalInvocationIndex + i * THREADS;
-      if (KEYS * PIECES % THREADS != 0 && number >= KEYS * PIECES) continue;
       const uvec2 at = tile_place(number, false);
       const uvec4 words = halves(V_FORMAT, next_values[i], first_row + at.x, at.y, at.x < written);
-      if (V_FORMAT == kKvQ4) {
-        [[unroll]] for (uint part = 0; part < 2; ++part) {
-          const uint four = kv_four(V_FORMAT, at.y, part);
-          value_tile[at.x * VALUE_STRIDE + four / 2][four % 2 * 2] = words[2 * part];
-          value_tile[at.x * VALUE_STRIDE + four / 2][four % 2 * 2 + 1] = words[2 * part + 1];
-        }
-      } else {
-        value_tile[at.x * VALUE_STRIDE + at.y] = words;
+      if (KEYS * PIECES % THREADS == 0 || number < KEYS * PIECES) {
+        STORE_PIECE(value_tile, V_FORMAT, at.x * VALUE_STRIDE, at.y, words)
       }
     }
   }
@@ -200,31 +228,36 @@ void load_queries(uint first_row) {
   }
 }
 
-/// Begins a tile's scores: 0 where the row sees the key, else kMasked.
-void begin_scores(bool masked, uint first_key) {
+/// score = minus the references.
+void begin_scores() {
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) score[t][n] = start[t];
+  }
+}
+
+/// Puts kMasked where a row does not see the key. `ahead`: the first key's position less that of the block's first row.
+void mask_scores(int ahead) {
+  SUMS column;
+  coopMatLoad(column, column_numbers, 0, 0, gl_CooperativeMatrixLayoutRowMajor);
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    SUMS row;
+    coopMatLoad(row, row_positions, gl_SubgroupID * SUBGROUP_ROWS + t * M, 0, gl_CooperativeMatrixLayoutColumnMajor);
     [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
-      score[t][n] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
-      if (!masked) continue;
-      for (uint number = lane(); number < M * N / 4; number += SUBGROUP) {
-        const uint row = number / (N / 4);
-        const uint key = first_key + n * N + number % (N / 4) * 4;
-        const uint position = positions[gl_SubgroupID * SUBGROUP_ROWS + t * M + row];
-        vec4 start;
-        [[unroll]] for (uint i = 0; i < 4; ++i) start[i] = sees(position, key + i) ? 0 : kMasked;
-        places[place() + row * FLOAT_STRIDE + number % (N / 4)] = floatBitsToUint(start);
+      const float first = float(ahead + int(n * N));
+      const float first_and_window = float(ahead + int(n * N + window));
+      [[unroll]] for (uint i = 0; i < row.length(); ++i) {
+        const bool late = column[i] + first > row[i];
+        const bool early = window > 0 && column[i] + first_and_window <= row[i];
+        score[t][n][i] = late || early ? kMasked : score[t][n][i];
       }
-      meet_subgroup();
-      coopMatLoad(score[t][n], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
-      meet_subgroup();
     }
   }
 }
 
 /// score += matrices `k` of the queries' dimensions times the tile's keys.
-void multiply_keys(uint k, coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> left[ROW_TILES]) {
+void multiply_keys(uint k, LEFT left[ROW_TILES]) {
   [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
-    coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> right;
+    RIGHT right;
     coopMatLoad(right, key_tile, n * N * ROW_STRIDE + k * (K / 8), ROW_STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
     [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) score[t][n] = coopMatMulAdd(left[t], right, score[t][n]);
   }
@@ -232,7 +265,7 @@ void multiply_keys(uint k, coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixU
 
 /// score += queries times the keys of the tile.
 void multiply_keys() {
-  coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> left[ROW_TILES];
+  LEFT left[ROW_TILES];
   if (HOLD_QUERIES) {
     [[unroll]] for (uint k = 0; k < HEAD / K; ++k) {
       [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) left[t] = query[HOLD_QUERIES ? t : 0][HOLD_QUERIES ? k : 0];
@@ -249,89 +282,102 @@ void multiply_keys() {
   }
 }
 
-/// A matrix of which each row has one value: value[i] for row i * SUBGROUP + lane.
-coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> equal_columns(float value[ROWS_EACH]) {
+/// A matrix of equal columns: value[i] in row i * SUBGROUP + lane.
+SUMS equal_columns(float value[ROWS_EACH]) {
   [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
     const uint row = i * SUBGROUP + lane();
-    if (row >= M) continue;
-    [[unroll]] for (uint c = 0; c < N / 4; ++c) {
-      places[place() + row * FLOAT_STRIDE + c] = uvec4(floatBitsToUint(value[i]));
-    }
+    if (row < M) places[place() + row / 4][row % 4] = floatBitsToUint(value[i]);
   }
   meet_subgroup();
-  coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> matrix;
-  coopMatLoad(matrix, places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+  SUMS matrix;
+  coopMatLoad(matrix, places, place(), 0, gl_CooperativeMatrixLayoutColumnMajor);
   meet_subgroup();
   return matrix;
 }
 
-/// Sets references anew where scores are far above them.
-void raise_references() {
-  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
-    float greatest[ROWS_EACH];
-    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) greatest[i] = kMasked;
-    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
-      coopMatStore(score[t][n], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
-      meet_subgroup();
-      [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
-        const uint row = min(i * SUBGROUP + lane(), M - 1);
-        [[unroll]] for (uint c = 0; c < N / 4; ++c) {
-          const vec4 four = uintBitsToFloat(places[place() + row * FLOAT_STRIDE + c]);
-          greatest[i] = max(greatest[i], max(max(four.x, four.y), max(four.z, four.w)));
-        }
-      }
-      meet_subgroup();
-    }
-    float factor[ROWS_EACH];
-    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
-      const float raised = greatest[i] - row_reference[t][i] > kMost ? greatest[i] - kBelow : row_reference[t][i];
-      factor[i] = exp2(row_reference[t][i] - raised);
-      row_reference[t][i] = raised;
-    }
-    const coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors = equal_columns(factor);
-    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
-      [[unroll]] for (uint i = 0; i < factors.length(); ++i) sum[t][d][i] *= factors[i];
-    }
-    [[unroll]] for (uint i = 0; i < factors.length(); ++i) weight[t][i] *= factors[i];
-    reference[t] = equal_columns(row_reference[t]);
-  }
+/// Four neighbouring elements of row i * SUBGROUP + lane of the matrix that is in the subgroup's place.
+vec4 four_of_row(uint i, uint four) {
+  return uintBitsToFloat(places[place() + min(i * SUBGROUP + lane(), M - 1) * FLOAT_STRIDE + four]);
 }
 
-/// Makes weights of scores, and puts them into the subgroup's place.
+/// Sets references anew where scores are far above them, or there is none yet.
+void raise_references() {
+  bool all_set = true;
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    SUMS top = score[t][0];
+    [[unroll]] for (uint n = 1; n < KEYS / N; ++n) {
+      [[unroll]] for (uint i = 0; i < top.length(); ++i) top[i] = max(top[i], score[t][n][i]);
+    }
+    coopMatStore(top, places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+    meet_subgroup();
+    float greatest[ROWS_EACH];
+    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
+      vec4 four = four_of_row(i, 0);
+      [[unroll]] for (uint c = 1; c < N / 4; ++c) four = max(four, four_of_row(i, c));
+      greatest[i] = max(max(four.x, four.y), max(four.z, four.w));
+    }
+    meet_subgroup();
+    top = equal_columns(greatest);
+    SUMS factor;
+    [[unroll]] for (uint i = 0; i < top.length(); ++i) {
+      const bool unset = start[t][i] == kUnset;
+      const bool rises = top[i] > (unset ? kUnknown : kMost);
+      const float rise = rises ? top[i] - kBelow : 0;
+      factor[i] = unset ? 1 : exp2(-rise);
+      weight[t][i] *= factor[i];
+      start[t][i] = rises ? (unset ? -rise : start[t][i] - rise) : start[t][i];
+      all_set = all_set && (rises || !unset);
+      top[i] = rise;
+    }
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
+      [[unroll]] for (uint i = 0; i < top.length(); ++i) score[t][n][i] -= top[i];
+    }
+    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
+      [[unroll]] for (uint i = 0; i < top.length(); ++i) sum[t][d][i] *= factor[i];
+    }
+  }
+  settled = subgroupBallot(!all_set) == uvec4(0);
+}
+
+/// Makes weights of scores; unless they can stay where they are, puts them into the subgroup's place.
 void weigh() {
   float greatest = kMasked;
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
     [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
-      [[unroll]] for (uint i = 0; i < score[t][n].length(); ++i) {
-        greatest = max(greatest, score[t][n][i] - reference[t][i]);
-      }
+      [[unroll]] for (uint i = 0; i < start[t].length(); ++i) greatest = max(greatest, score[t][n][i]);
     }
   }
-  if (subgroupBallot(greatest > kMost) != uvec4(0)) raise_references();
+  if (!settled || subgroupBallot(greatest > kMost) != uvec4(0)) raise_references();
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
     [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
-      [[unroll]] for (uint i = 0; i < score[t][n].length(); ++i) {
-        const float one = exp2(score[t][n][i] - reference[t][i]);
+      [[unroll]] for (uint i = 0; i < start[t].length(); ++i) {
+        const float one = exp2(score[t][n][i]);
         score[t][n][i] = one;
         weight[t][i] += one;
       }
-      coopMatStore(coopmat<float16_t, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(score[t][n]), places,
-                   place() + t * M * WEIGHT_STRIDE + n * (N / 8), WEIGHT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      if (!IN_PLACE) {
+        coopMatStore(coopmat<float16_t, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(score[t][n]), places,
+                     place() + t * M * WEIGHT_STRIDE + n * (N / 8), WEIGHT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      }
     }
   }
-  meet_subgroup();
+  if (!IN_PLACE) meet_subgroup();
 }
 
 /// sum += weights times the values of the tile.
 void multiply_values() {
-  for (uint k = 0; k < KEYS / K; ++k) {
-    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> left[ROW_TILES];
+  [[unroll]] for (uint k = 0; k < KEYS / K; ++k) {
+    LEFT left[ROW_TILES];
     [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
-      coopMatLoad(left[t], places, place() + t * M * WEIGHT_STRIDE + k * (K / 8), WEIGHT_STRIDE,
-                  gl_CooperativeMatrixLayoutRowMajor);
+      if (IN_PLACE) {
+        [[unroll]] for (uint i = 0; i < start[t].length(); ++i) left[t][i] = float16_t(score[t][IN_PLACE ? k : 0][i]);
+      } else {
+        coopMatLoad(left[t], places, place() + t * M * WEIGHT_STRIDE + k * (K / 8), WEIGHT_STRIDE,
+                    gl_CooperativeMatrixLayoutRowMajor);
+      }
     }
     [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
-      coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> right;
+      RIGHT right;
       if (TURN_VALUES) {
         coopMatLoad(right, value_tile, d * N * VALUE_STRIDE + k * (K / 8), VALUE_STRIDE,
                     gl_CooperativeMatrixLayoutColumnMajor);
@@ -342,7 +388,7 @@ void multiply_values() {
       [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) sum[t][d] = coopMatMulAdd(left[t], right, sum[t][d]);
     }
   }
-  meet_subgroup();
+  if (!IN_PLACE) meet_subgroup();
 }
 
 /// The results of the subgroup's rows, from `first_row` on, or their parts.
@@ -352,32 +398,37 @@ void store_rows(uint first_row) {
     meet_subgroup();
     float total[ROWS_EACH];
     [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
-      const uint row = min(i * SUBGROUP + lane(), M - 1);
       vec4 four = vec4(0);
-      [[unroll]] for (uint c = 0; c < N / 4; ++c) four += uintBitsToFloat(places[place() + row * FLOAT_STRIDE + c]);
+      [[unroll]] for (uint c = 0; c < N / 4; ++c) four += four_of_row(i, c);
       total[i] = four.x + four.y + four.z + four.w;
     }
     meet_subgroup();
     if (SPLITS > 1) {
+      coopMatStore(start[t], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+      meet_subgroup();
       [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {
         const uint row = first_row + t * M + i * SUBGROUP + lane();
-        const bool own = i * SUBGROUP + lane() < M && row < rows_in_batch();
-        if (own) store_part_weight(row, row_reference[t][i] / kLog2e, total[i]);
+        const float reference = total[i] > 0 ? -four_of_row(i, 0).x / kLog2e : kUnknown;
+        if (i * SUBGROUP + lane() < M && row < rows_in_batch()) store_part_weight(row, reference, total[i]);
       }
+      meet_subgroup();
     } else {
       [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) total[i] = 1 / total[i];
-      const coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors = equal_columns(total);
+      const SUMS factor = equal_columns(total);
       [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
-        [[unroll]] for (uint i = 0; i < factors.length(); ++i) sum[t][d][i] *= factors[i];
+        [[unroll]] for (uint i = 0; i < factor.length(); ++i) sum[t][d][i] *= factor[i];
       }
     }
     [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
       coopMatStore(sum[t][d], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
       meet_subgroup();
-      for (uint number = lane(); number < M * N / 4; number += SUBGROUP) {
+      [[unroll]] for (uint first = 0; first < M * N / 4; first += SUBGROUP) {
+        const uint number = first + lane();
         const uint row = first_row + t * M + number / (N / 4);
-        const vec4 value = uintBitsToFloat(places[place() + number / (N / 4) * FLOAT_STRIDE + number % (N / 4)]);
-        if (row < rows_in_batch()) store_four(row, d * (N / 4) + number % (N / 4), value);
+        if (number < M * N / 4 && row < rows_in_batch()) {
+          const vec4 value = uintBitsToFloat(places[place() + number / (N / 4) * FLOAT_STRIDE + number % (N / 4)]);
+          store_four(row, d * (N / 4) + number % (N / 4), value);
+        }
       }
       meet_subgroup();
     }
@@ -388,12 +439,14 @@ void main() {
   const uint first_row = block_number() * ROWS;
   if (first_row >= rows_in_batch()) return;
   const uint last_row = min(first_row + ROWS, rows_in_batch()) - 1;
+  const uint block_position = position_of(first_row);
   for (uint row = gl_LocalInvocationIndex; row < ROWS; row += THREADS) {
-    positions[row] = position_of(min(first_row + row, last_row));
+    row_positions[row] = float(position_of(min(first_row + row, last_row)) - block_position);
   }
+  for (uint column = gl_LocalInvocationIndex; column < N; column += THREADS) column_numbers[column] = float(column);
   PageTable pages = PageTable(tables.slot[batch.entries[first_row / SHARING].slot]);
   const uint last = position_of(last_row);
-  const uvec2 part = tiles_of_part(position_of(first_row), last, KEYS);
+  const uvec2 part = tiles_of_part(block_position, last, KEYS);
   const uint to_values = values_from_keys(v_offset, kv_head(), K_FORMAT, V_FORMAT);
 
   // This subgroup's rows, and the positions that they have.
@@ -409,12 +462,9 @@ void main() {
   }
   load_queries(own_row);
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
-    reference[t] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(kUnknown);
-    weight[t] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
-    [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) row_reference[t][i] = kUnknown;
-    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
-      sum[t][d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
-    }
+    start[t] = SUMS(kUnset);
+    weight[t] = SUMS(0.0);
+    [[unroll]] for (uint d = 0; d < HEAD / N; ++d) sum[t][d] = SUMS(0.0);
   }
   store_keys(first_key % kPageTokens, last + 1 - min(first_key, last));
   barrier();
@@ -426,8 +476,11 @@ void main() {
     rows = tile_rows(pages, next_key);
     const bool seen = own_row <= last_row && first_key <= own_last && first_key + KEYS > first_seen(own_first);
     if (seen) {
-      begin_scores(first_key + KEYS - 1 > own_first || first_key < first_seen(own_last), first_key);
+      begin_scores();
       multiply_keys();
+      if (first_key + KEYS - 1 > own_first || first_key < first_seen(own_last)) {
+        mask_scores(int(first_key) - int(block_position));
+      }
       weigh();
     }
     store_values(first_key % kPageTokens, last + 1 - first_key);

@@ -103,13 +103,6 @@ void dequantize_kv(uint format, uvec4 raw, uint index, out vec4 low, out vec4 hi
   low = (low - kv_middle(format)) * scale;
   high = (high - kv_middle(format)) * scale;
 }
-/// The same as f16, four words: the first two are half 0, the others half 1.
-uvec4 dequantize_kv_f16(uint format, uvec4 raw, uint index) {
-  if (format == kKvF16) return raw;
-  vec4 low, high;
-  dequantize_kv(format, raw, index, low, high);
-  return uvec4(packHalf2x16(low.xy), packHalf2x16(low.zw), packHalf2x16(high.xy), packHalf2x16(high.zw));
-}
 
 /// Numbers 2 pair and 2 pair + 1 of a row.
 vec2 load_kv_pair(uint format, uint64_t rows, uint row, uint pair) {
