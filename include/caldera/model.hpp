@@ -106,6 +106,11 @@ struct LoadOptions {
   /// Called when the device is lost and while that is mended, in the calls that meet it; returning false ends
   /// them, as cancelling does. It must stay as long as the model.
   std::function<bool(const DeviceLoss&)> on_device_lost;
+  /// Copies every page of keys and values that is full into host memory while the device works, so that after
+  /// a loss only the tokens behind the last full page are read again, and a sequence that forgot tokens goes
+  /// on with what it had made of them. Takes as much host memory as KV memory takes of the device: kMemory
+  /// where there is not so much for `context` (or 8192 tokens, if none is asked for).
+  bool keep_kv = false;
   /// Seconds without anything finished after which a device counts as lost though its driver does not say so;
   /// 0: 120, and for ever on a software device.
   double patience = 0;
@@ -137,6 +142,7 @@ struct MemoryUse {
   uint64_t imported = 0;     ///< of `weights`: in the mapped file, which other processes may share
   uint64_t far_weights = 0;  ///< of `weights`: across the bus of a discrete device
   std::optional<double> far_bandwidth;  ///< 10^9 bytes a second at which the device reads them, measured
+  uint64_t kept_kv = 0;  ///< of host memory: copies of pages, see LoadOptions::keep_kv; no part of total()
   std::vector<HeapUse> heaps;
   uint64_t total() const { return weights + kv + activations + staging; }
 };

@@ -61,6 +61,10 @@ std::shared_ptr<Model> load_model(const RunOptions& options) {
     const DeviceInfo& device = model->device();
     say("device: {} ({}, {})", escape(device.name), device.type, escape(device.driver));
     say("{}", describe_memory(*model));
+    if (load.keep_kv) {
+      say("memory: pages of keys and values are copied to host memory when they are full, up to {} of it",
+          human_bytes(model->memory().kv_limit));
+    }
     const std::string warning = context_warning(model->info(), model->context());
     if (!warning.empty()) say("{}", warning);
     if (options.verbose) {

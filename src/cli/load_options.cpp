@@ -50,6 +50,10 @@ void declare_load_options(CLI::App& app, LoadOptions& options) {
       },
       "Milliseconds that the device is to take for one submission (default: 100): less lets others use it "
       "sooner, and more costs nothing where nobody waits and no driver watches");
+  app.add_flag(
+      "--keep-kv", options.keep_kv,
+      "Keep a copy of keys and values in host memory, so that after a lost device only the last tokens "
+      "are read again");
   app.add_option_function<std::string>(
       "--ring", [&options](const std::string& text) { options.ring_bytes = parse_size("--ring", text); },
       "Host memory that the file is read through, at most 1GiB (default: 256MiB)");

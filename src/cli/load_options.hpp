@@ -7,8 +7,8 @@
 
 namespace caldera::cli {
 
-/// Declares --device, --memory-limit, --kv and its like, --load, --arithmetic, --tune, --submit-target and
-/// --ring; what is given lands in `options`, which must outlive `app`'s parsing.
+/// Declares --device, --memory-limit, --kv and its like, --load, --arithmetic, --tune, --submit-target,
+/// --keep-kv and --ring; what is given lands in `options`, which must outlive `app`'s parsing.
 void declare_load_options(CLI::App& app, LoadOptions& options);
 
 }  // namespace caldera::cli

@@ -14,9 +14,11 @@ nlohmann::ordered_json to_json(const MemoryUse& memory) {
                      {"reserved", heap.reserved},
                      {"chunks", heap.chunks}});
   }
-  return {{"weights", memory.weights},         {"kv", memory.kv},           {"kv_limit", memory.kv_limit},
-          {"activations", memory.activations}, {"staging", memory.staging}, {"imported", memory.imported},
-          {"far_weights", memory.far_weights}, {"heaps", std::move(heaps)}, {"total", memory.total()}};
+  return {{"weights", memory.weights},         {"kv", memory.kv},
+          {"kv_limit", memory.kv_limit},       {"activations", memory.activations},
+          {"staging", memory.staging},         {"imported", memory.imported},
+          {"far_weights", memory.far_weights}, {"kept_kv", memory.kept_kv},
+          {"heaps", std::move(heaps)},         {"total", memory.total()}};
 }
 
 }  // namespace caldera::cli

@@ -103,6 +103,8 @@ void declare_plan(CLI::App& app, Action& action) {
       },
       "Most tokens of a conversation (default: 8192, or the model's own if that is less)");
   declare_kv_options(app, request->options.use.kv);
+  app.add_flag("--keep-kv", request->options.use.keep_kv,
+               "Say what a copy of keys and values in host memory takes");
   app.add_option_function<std::string>(
       "--sequences",
       [request](const std::string& text) {

@@ -65,6 +65,7 @@ Json needs_json(const PlanAnswer& answer) {
           {"kv_per_token", plan::kv_bytes_per_token(answer.shape, answer.options.use.kv)},
           {"activations", need.activations},
           {"ring", need.ring},
+          {"kept_kv", need.kept_kv},
           {"total", need.total()}};
 }
 

@@ -95,6 +95,8 @@ std::string needs(const PlanAnswer& answer) {
                    use.sequences > 1 ? fmt::format("{} sequences of ", use.sequences) : "", use.context,
                    plan::kv_bytes_per_token(answer.shape, use.kv)));
   line("activations", need.activations);
+  if (need.kept_kv > 0)
+    line("copy of the KV memory", need.kept_kv, "not counted: host memory, for --keep-kv");
   line("ring for loading", need.ring, "not counted: host memory, free again before the context grows");
   return out;
 }

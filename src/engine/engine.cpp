@@ -62,6 +62,7 @@ Engine::Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights ma
   report_ = resident_->weights().report;
   parameters_ = resident_->weights().parameters;
   context_ = resident_->context();
+  demand_room_to_keep();
 }
 
 uint32_t Engine::open_slot() {
@@ -87,7 +88,7 @@ void Engine::truncate_slot(uint32_t slot, uint32_t length) {
 
 bool Engine::submit_read(uint32_t index, uint32_t total, uint32_t before, const ReadCallback& progress) {
   Slot& slot = slots_[index];
-  wait_all();  // the pages may still be read
+  resident().wait_all();  // the pages may still be read
   const uint32_t count = resident().next_read(slot.computed, total - slot.computed);
   slot.reserve(slot.computed + count);
   Submitter::Progress part;
@@ -101,6 +102,7 @@ bool Engine::submit_read(uint32_t index, uint32_t total, uint32_t before, const 
                               part))
     return false;
   slot.computed += count;
+  keep_pages();
   return true;
 }
 
@@ -108,7 +110,7 @@ bool Engine::read(uint32_t index, bool sample, const ReadCallback& progress) {
   Slot& slot = slots_[index];
   const auto total = static_cast<uint32_t>(slot.tokens.size());
   if (total == 0) throw Error(ErrorKind::kUsage, "there is nothing to read: the sequence is empty");
-  slot.computed = std::min(slot.computed, total - 1);  // the last token is always read, for its logits
+  slot.rewind(total - 1);  // the last token is always read, for its logits
   const uint32_t before = slot.computed;
   uint32_t begin = before;  // of the batch read last
   while (slot.computed < total) {
@@ -125,7 +127,7 @@ std::vector<float> Engine::try_logits_from(uint32_t index, uint32_t first) {
   const auto total = static_cast<uint32_t>(slot.tokens.size());
   std::vector<float> all;
   if (first >= total) return all;
-  slot.computed = std::min(slot.computed, first);
+  slot.rewind(first);
   while (slot.computed < total) {
     const uint32_t begin = slot.computed;
     submit_read(index, total, begin, {});
@@ -144,6 +146,7 @@ void Engine::drop(uint32_t index, const ContextShift& shift) {
   const uint32_t behind = shift.kept + shift.dropped;
   if (slot.computed >= behind) {
     try {
+      keep_all(index);
       resident().drop(index, shift.kept, shift.dropped, slot.computed);
       slot.computed -= shift.dropped;
     } catch (const vulkan::DeviceLost& loss) {
@@ -153,6 +156,7 @@ void Engine::drop(uint32_t index, const ContextShift& shift) {
     settle();
     slot.forget(std::min(slot.computed, shift.kept));
   }
+  slot.kept.drop(shift);
   slot.tokens.erase(slot.tokens.begin() + shift.kept, slot.tokens.begin() + behind);
   slot.shifted = {shift.kept, slot.shifted.dropped + shift.dropped};
   if (resident_ != nullptr && !slot.tokens.empty())

@@ -40,7 +40,11 @@ class Engine {
   uint32_t context() const { return context_; }
   const LoadReport& load_report() const { return report_; }
   /// Nothing between a loss that could not be mended and the next call that tries.
-  MemoryUse memory() { return resident_ != nullptr ? resident_->memory() : MemoryUse{}; }
+  MemoryUse memory() {
+    MemoryUse use = resident_ != nullptr ? resident_->memory() : MemoryUse{};
+    use.kept_kv = kept_bytes();
+    return use;
+  }
   StepShape decode_shape() { return resident().decode_shape(); }
   Recordings& recordings() { return resident().recordings(); }  ///< for profiling
   /// See ResidentModel.
@@ -86,14 +90,19 @@ class Engine {
   /// Takes one of them out.
   void leave_decode(uint32_t slot) { resident().leave_decode(slot); }
   /// See ResidentModel.
-  uint64_t submit_step(uint32_t longest) { return resident().submit_step(longest); }
+  uint64_t submit_step(uint32_t longest) {
+    const uint64_t step = resident().submit_step(longest);
+    keep_pages();
+    return step;
+  }
   uint32_t steps_ahead() { return resident().steps_ahead(); }
   double longest_submission() const { return resident_ ? resident_->longest_submission() : 0; }
   void forget_longest_submission() {
     if (resident_) resident_->forget_longest_submission();
   }
   void wait(uint64_t step) { resident().wait(step); }
-  void wait_all() { resident().wait_all(); }
+  /// Also for what is copied to the host.
+  void wait_all();
 
   // A lost device. Whatever needs one throws vulkan::DeviceLost when it is lost, now or since some earlier
   // call; who can go on from the tokens alone then calls recover() and begins again.
@@ -117,6 +126,20 @@ class Engine {
   /// Loads the model, on the device that was lost if there was one.
   void make_resident(const model::LoadCallback& progress);
   void drop_resident(const vulkan::DeviceLost& loss);
+  // Keys and values on the host, with LoadOptions::keep_kv; see keeping.cpp.
+
+  /// Errors: kMemory.
+  void demand_room_to_keep() const;
+  /// Begins to copy the pages that are full, or will be when all that is submitted is done.
+  void keep_pages();
+  /// Copies what is not full too: when tokens are dropped, what is left cannot be computed again. Waits.
+  void keep_all(uint32_t slot);
+  /// False where the host has no memory for it.
+  bool keep_page(Slot& slot, const KvPages::Page& page, uint32_t tokens);
+  /// Gives a slot of a new device what was kept of it.
+  void restore_kept(uint32_t slot);
+  uint64_t kept_bytes() const;
+
   /// Waits for all; a device that turns out to be lost is dropped.
   void settle();
   bool tell(DeviceLoss::Stage stage, const LoadProgress& progress = {});

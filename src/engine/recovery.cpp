@@ -27,7 +27,10 @@ void Engine::make_resident(const model::LoadCallback& progress) {
   resident_ = std::make_unique<ResidentModel>(spec_, options_, device_info_.name, make_weights_, progress);
   validation_logs_.push_back(resident_->validation_log());
   device_info_ = resident_->physical().info;
-  for (uint32_t i = 0; i < slots_.size(); ++i) slots_[i].attach(&resident_->slot(i));
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].attach(&resident_->slot(i));
+    restore_kept(i);
+  }
 }
 
 void Engine::drop_resident(const vulkan::DeviceLost& loss) {

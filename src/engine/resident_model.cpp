@@ -158,6 +158,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
   submitter_ = std::make_unique<Submitter>(device_, *recordings_,
                                            pace_options(software, read_tokens_, options.submit_target));
+  if (options.keep_kv) copier_ = std::make_unique<PageCopier>(device_, pages_.page_bytes());
   tune_once(1);
 }
 

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "caldera/model.hpp"
+#include "engine/kept_kv.hpp"
 #include "engine/kv_pages.hpp"
+#include "engine/page_copier.hpp"
 #include "engine/recordings.hpp"
 #include "engine/slot_memory.hpp"
 #include "engine/submitter.hpp"
@@ -97,6 +99,11 @@ class ResidentModel {
   /// kMemory; then nothing has changed.
   void drop(uint32_t slot, uint32_t first, uint32_t count, uint32_t length);
 
+  /// Copies pages to the host; null where they are not to be kept there.
+  PageCopier* copier() { return copier_.get(); }
+  /// Writes what was kept into the first pages of the slot, which are there. Waits. Errors: kMemory.
+  void restore(uint32_t slot, std::span<const KeptKv::Page> kept);
+
   /// Makes `entries` the decode batch.
   void begin_decode(std::span<const kernels::Entry> entries);
   /// Moves a sequence in it to another position. The device must be idle.
@@ -150,6 +157,7 @@ class ResidentModel {
   std::unique_ptr<model::Program> program_;
   std::unique_ptr<Recordings> recordings_;
   std::unique_ptr<Submitter> submitter_;
+  std::unique_ptr<PageCopier> copier_;
 };
 
 }  // namespace caldera::engine

@@ -8,6 +8,7 @@
 
 #include "caldera/session.hpp"
 #include "engine/context_shift.hpp"
+#include "engine/kept_kv.hpp"
 #include "engine/slot_memory.hpp"
 #include "vulkan/device_lost.hpp"
 
@@ -21,17 +22,24 @@ class Slot {
   uint32_t computed = 0;  ///< of `tokens`, from the first: have their keys and values in device memory
   bool open = false;      ///< a session holds it
   ContextShift shifted;   ///< how many tokens were dropped so far behind how many; none of both: nothing was
+  KeptKv kept;            ///< of `computed`: have a copy on the host
 
   /// Goes on with empty memory of another device; null: with none.
   void attach(SlotMemory* memory) {
     memory_ = memory;
     computed = 0;
+    kept.forget_incomplete();
   }
 
   /// Makes room for the first `count` tokens. Errors: kMemory. May be called while the device works on
   /// earlier tokens.
   void reserve(uint32_t count) { memory().reserve(count); }
-  /// Keeps keys and values of the first `length` tokens at most.
+  /// Tokens from `length` on are to be computed again.
+  void rewind(uint32_t length) {
+    computed = std::min(computed, length);
+    kept.truncate(computed);
+  }
+  /// Keeps keys and values of the first `length` tokens at most in device memory.
   void forget(uint32_t length) {
     computed = std::min(computed, length);
     if (memory_ != nullptr) memory_->keep(computed);
@@ -40,6 +48,7 @@ class Slot {
   void truncate(uint32_t length) {
     tokens.resize(std::min<size_t>(tokens.size(), length));
     forget(length);
+    kept.truncate(length);
     if (length <= shifted.kept) shifted = {};
   }
   /// The next tokens to drop, when the first `keep` are to stay: what was kept before is kept on.

@@ -46,6 +46,8 @@ class SlotMemory {
   /// the device wrote none.
   Token drawn(uint32_t index);
 
+  /// Those that the sequence refers to, from its first token on.
+  std::span<const KvPages::Page> pages() const { return held_; }
   uint64_t page_table() const { return table_.address(); }
   uint64_t addresses() const { return addresses_.address(); }
 

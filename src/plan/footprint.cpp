@@ -100,6 +100,7 @@ Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device, 
   Footprint result;
   result.weights = weight_bytes(shape);
   result.kv = use.sequences * pages * allocated(page_bytes(shape, use.kv));
+  if (use.keep_kv) result.kept_kv = result.kv;
   result.activations = engine_bytes(shape, read_rows, context, use.sequences);
   for (const uint64_t bytes :
        {program.x, program.normed, program.qkv, program.attended, program.hidden, program.gate, program.up,

@@ -22,6 +22,7 @@ struct Use {
   uint32_t prefill_rows = 0;  ///< as LoadOptions
   uint64_t ring_bytes = 0;    ///< as LoadOptions
   KvFormats kv;
+  bool keep_kv = false;  ///< as LoadOptions
 };
 
 /// Bytes of the tensors of a shape in their resident layout (all of its `count`), rounded as the memory pool
@@ -53,6 +54,7 @@ struct Footprint {
   /// Host memory that the file is read through: free again before KV memory is needed, so no part of the
   /// total.
   uint64_t ring = 0;
+  uint64_t kept_kv = 0;  ///< of host memory: copies of keys and values; no part of the total either
   uint64_t total() const { return weights.total() + kv + activations; }
 };
 

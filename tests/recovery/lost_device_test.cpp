@@ -138,9 +138,9 @@ TEST_F(LostDevice, SequencesGoOnTogetherAndAlone) {
 
 TEST_F(LostDevice, StopStringsAndLimitsCountWhatWasDrawnBefore) {
   const auto model = loaded();
-  const Generation long_one = alone(model, prompt(20), varied(30));
+  const Generation long_one = alone(model, prompt(20), drawn(30));
   ASSERT_GT(long_one.text.size(), 12U);
-  GenerateOptions options = varied(30);
+  GenerateOptions options = drawn(30);
   // Begins in what is drawn before the loss and ends after it.
   const std::string text = long_one.text;
   options.stop = {text.substr(text.size() / 2 - 4, 8)};
