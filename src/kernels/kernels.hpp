@@ -289,6 +289,12 @@ class Kernels {
   enum class MatrixUse { kAuto, kAlways, kNever };
   void use_matrix_units(MatrixUse use) { matrix_use_ = use; }
   bool uses_matrix_units() const;
+  /// Whether a product of `columns` vectors of floats does: of outputs all that are more than kMaxSumColumns,
+  /// because a large matrix is read for them, which in f32 is limited by arithmetic.
+  bool multiplies_on_units(const Product& op, uint32_t columns) const {
+    return uses_matrix_units() &&
+           columns > (op.count == Count::kOutputs ? kMaxSumColumns : kMaxVectorColumns);
+  }
   const MatrixUnits& matrix_units() const { return units_; }
   /// What to do with the products on matrix units of this key from now on.
   void choose(const MatrixKey& key, const MatrixTiles& tiles) { matrix_tiles_[key] = tiles; }

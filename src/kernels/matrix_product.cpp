@@ -67,7 +67,7 @@ void Kernels::record_matrix(const Target& target, const Product& op) {
     float x_scale, sum_scale, out_scale;
   } c{};
   const Matrix& matrix = *op.weights;
-  if (!uses_matrix_units() || target.columns <= kMaxVectorColumns) {
+  if (!multiplies_on_units(op, target.columns)) {
     throw Error(ErrorKind::kInternal,
                 fmt::format("a product of {} f16 vectors without matrix units for it", target.columns));
   }

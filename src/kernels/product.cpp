@@ -49,8 +49,8 @@ Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
 
 void Kernels::record(const Target& target, const Product& op) {
   if (op.input == Input::kInt8 || op.input == Input::kNormed) return record_int8(target, op);
-  const bool units = uses_matrix_units() && target.columns > kMaxVectorColumns;
-  if (units || op.input == Input::kHalf || op.half_out) return record_matrix(target, op);
+  if (multiplies_on_units(op, target.columns) || op.input == Input::kHalf || op.half_out)
+    return record_matrix(target, op);
   struct {
     uint64_t weights, x, result, bias, batch, grid;
     uint32_t columns, rows, row_bytes, plane1, plane2, plane3, x_stride, out_stride;

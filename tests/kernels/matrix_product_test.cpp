@@ -55,6 +55,7 @@ TEST_F(MatrixProductTest, AwkwardShapes) {
     check({.segments = {8, 4, 41}, .vectors = 16, .used = used, .first_output = 4});
   }
   check({.segments = {7, 2, 41}, .vectors = 24, .used = 19, .count = Count::kOutputs, .first_output = 5});
+  check({.segments = {33}, .vectors = kMaxSumColumns + 1, .count = Count::kOutputs});
 }
 
 TEST_F(MatrixProductTest, Epilogues) {
