@@ -154,7 +154,6 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
                 .head = layer.head,
                 .k_format = options.kv.keys,
                 .v_format = options.kv.values};
-  attention_groups_ = int8 ? kernels_.decode_attention_groups(attention_) : layer.kv_heads;
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
   submitter_ = std::make_unique<Submitter>(device_, *recordings_,
                                            pace_options(software, read_tokens_, options.submit_target));
@@ -342,7 +341,8 @@ uint64_t ResidentModel::submit_step(uint32_t longest) {
 }
 
 uint32_t ResidentModel::splits_for(uint32_t longest, uint32_t sequences) const {
-  return kernels_.splits_for(longest, sequences * attention_groups_);
+  return program_->int8() ? kernels_.decode_splits(attention_, longest, sequences)
+                          : kernels_.splits_for(longest, sequences * attention_.kv_heads);
 }
 
 uint32_t ResidentModel::steps_ahead() {

@@ -145,10 +145,8 @@ class ResidentModel {
       2};  ///< that prompts may still be tuned for, of all sizes together
   uint32_t context_ = 0;
   kernels::AttentionShape attention_{};  ///< of the first layer
-  uint32_t attention_groups_ =
-      0;                      ///< workgroups of a step's attention, for a sequence and a part of its keys
-  uint32_t read_tokens_ = 0;  ///< most tokens of a batch
-  uint32_t longest_ = 1;      ///< tokens of the longest sequence, of the last step
+  uint32_t read_tokens_ = 0;             ///< most tokens of a batch
+  uint32_t longest_ = 1;                 ///< tokens of the longest sequence, of the last step
   vulkan::Allocation read_batch_;
   vulkan::Allocation decode_batch_;
   vulkan::Allocation page_tables_;

@@ -19,6 +19,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/decode_attention.hpp"
 #include "kernels/matrix_tiles.hpp"
 #include "kernels/product_choice.hpp"
 #include "kernels/prompt_attention.hpp"
@@ -187,16 +188,6 @@ struct DecodeAttention {
   Range counters;       ///< (tokens, heads) u32, zero before and after: parts that are done
 };
 
-/// How DecodeAttention is cut up; see glsl/decode_attention.comp.
-struct DecodeAttentionSizes {
-  uint32_t heads;      ///< query heads of a workgroup, which share a KV head
-  uint32_t keys;       ///< loads of keys that a lane has under way, a power of two
-  uint32_t subgroups;  ///< of a workgroup
-  /// That share a key, a power of two, at least `keys`; 0: as usual. A tile of keys * subgroup / lanes keys
-  /// is no more than a page.
-  uint32_t lanes = 0;
-};
-
 /// out = x (tokens, width) as int8 vectors, width a multiple of 32.
 struct Quantize {
   Range x;
@@ -321,6 +312,9 @@ class Kernels {
   /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`, when
   /// all tokens of the batch together take `groups` workgroups a part.
   uint32_t splits_for(uint32_t tokens, uint32_t groups) const;
+  /// Parts that DecodeAttention is best split into, for one token of each of `sequences` whose contexts have
+  /// up to `tokens`.
+  uint32_t decode_splits(const AttentionShape& shape, uint32_t tokens, uint32_t sequences) const;
 
  private:
   /// How a product is cut into workgroups.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "caldera/error.hpp"
+#include "kernels/attention_case.hpp"
 #include "kernels/expected_attention.hpp"
 #include "kernels/int8_vectors.hpp"
 #include "kernels/kernel_test.hpp"
@@ -119,7 +120,13 @@ void check(const Case& c, const std::vector<uint32_t>& contexts = kContexts, uin
   const std::vector<std::byte> got_int8 = out_int8.get();
   // Scores of some `sharpness` are sums of `head` products in f32, of queries that are rotated in f32; their
   // error is one of the weights, in proportion, and values are below 1.
-  const double tolerance = (1 + double{c.sharpness}) * 1e-5;
+  // On matrix units queries and weights are rounded to 11 bits, and so are keys and values that are not f16;
+  // a query that f32 has moved over the middle between two f16 becomes the other.
+  const bool units = c.sizes && c.sizes->units;
+  const bool exact = c.keys == kF16 && c.values == kF16;
+  const double sharpness{c.sharpness};
+  const double tolerance =
+      (1 + sharpness) * 1e-5 + (units ? 0x1p-11 + (1 + sharpness) * (exact ? 0x1p-14 : 0x1p-12) : 0);
   for (uint32_t t = 0; t < recorded; ++t) {
     const std::vector<float> result(got.begin() + size_t{t} * width, got.begin() + size_t{t + 1} * width);
     const std::span vector(&got_int8[t * int8_bytes], int8_bytes);
@@ -133,8 +140,9 @@ void check(const Case& c, const std::vector<uint32_t>& contexts = kContexts, uin
     const Entry& entry = entries[t];
     std::vector<double> expected;
     for (uint32_t h = 0; h < c.heads; ++h) {
-      const std::vector<double> query = rotated_head(c.rotary(), &in[size_t{t} * row + h * c.head],
-                                                     query_norm, double{scale}, entry.position);
+      std::vector<double> query = rotated_head(c.rotary(), &in[size_t{t} * row + h * c.head], query_norm,
+                                               double{scale}, entry.position);
+      if (units) std::ranges::transform(query, query.begin(), as_half_query);
       const std::vector<double> head = attend(pages, images, entry.slot, h / (c.heads / c.kv_heads),
                                               first_seen(entry.position, c.window), entry.position, query);
       expected.insert(expected.end(), head.begin(), head.end());
@@ -255,6 +263,70 @@ TEST(DecodeAttentionTest, BlocksAsLargeDevicesReadThem) {
          .keys = kQ8,
          .values = kQ4},
         {300, 20, 65});
+}
+
+/// On matrix units, where the device has them: a software device is told to use them. It compiles each of
+/// these kernels for seconds, so heads are small where their size does not matter.
+class DecodeAttentionUnitsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    shapes_ = shared_kernels().attention_units().matrix.shapes;
+    if (shapes_.empty()) GTEST_SKIP() << "the device has no matrix units";
+  }
+  Case with(Case c, uint32_t heads, uint32_t subgroups = 2, uint32_t keys = 16) const {
+    c.sizes = {heads, keys, subgroups, 0, shapes_[0]};
+    return c;
+  }
+  std::vector<UnitShape> shapes_;
+};
+
+TEST_F(DecodeAttentionUnitsTest, EveryContextOfSomePages) {
+  const Case c = with({.heads = 6, .kv_heads = 2, .head = 32, .splits = 3, .int8 = true}, 3);
+  for (uint32_t context = 1; context <= 140; context += 4) {
+    check(c, {context, context + 1, context + 2, context + 300}, 4);
+  }
+  check(c);
+  check(c, {}, 4);
+}
+
+TEST_F(DecodeAttentionUnitsTest, HeadsThatDoNotDivideTheSharing) {
+  check(with({.heads = 14, .kv_heads = 2, .head = 16, .splits = 2}, 4, 3, 32));
+}
+
+/// References that rise late, and scores that are far from 0.
+TEST_F(DecodeAttentionUnitsTest, WindowsAndSharpScores) {
+  for (const uint32_t window : {1U, 5U, 100U}) {
+    check(with({.heads = 4, .kv_heads = 1, .head = 16, .window = window, .splits = 2}, 4));
+  }
+  for (const float sharpness : {0.01F, 60.0F, 400.0F}) {
+    check(with({.heads = 4, .kv_heads = 1, .head = 16, .splits = 2, .sharpness = sharpness}, 4));
+  }
+}
+
+TEST_F(DecodeAttentionUnitsTest, EveryFormat) {
+  check(with({.heads = 2, .kv_heads = 1, .head = 32, .neox = true, .norm = true, .keys = kQ8, .values = kQ4},
+             2));
+  check(with({.heads = 2, .kv_heads = 1, .head = 32, .splits = 2, .keys = kQ4, .values = kQ8}, 2));
+}
+
+TEST(DecodeAttentionUnitsChoiceTest, ServesTheHeadsThatItCan) {
+  AttentionUnits units;
+  units.matrix = {{{16, 16, 16}, {16, 8, 16}, {16, 8, 8}}, 32, 1024, 49152, false};
+  EXPECT_FALSE(decode_attention_on_units(128, 4, units));  // not known to be faster
+  units.loads_turned = true;
+  for (const uint32_t head : {64U, 128U}) {
+    for (const uint32_t sharing : {1U, 4U, 7U, 8U, 16U, 24U}) {
+      const auto sizes = decode_attention_on_units(head, sharing, units);
+      ASSERT_TRUE(sizes && sizes->units) << head << " " << sharing;
+      EXPECT_EQ(*sizes->units, (sharing <= 8 ? UnitShape{16, 8, 16} : UnitShape{16, 16, 16}));
+      EXPECT_EQ(sizes->heads, sharing == 24 ? 12U : sharing);
+      EXPECT_LE(shared_bytes(*sizes, head), units.matrix.max_shared_bytes);
+    }
+  }
+  for (const uint32_t head : {80U, 96U, 256U})
+    EXPECT_FALSE(decode_attention_on_units(head, 4, units)) << head;
+  units.matrix.max_shared_bytes = 32768;
+  EXPECT_FALSE(decode_attention_on_units(128, 4, units));
 }
 
 TEST(DecodeAttentionTest, HeadsThatItCannotTakeAreRefused) {

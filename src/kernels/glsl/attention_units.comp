@@ -20,6 +20,7 @@
 #extension GL_KHR_memory_scope_semantics : require
 #include "common.glsl"
 #include "attention_rows.glsl"
+#include "kv_halves.glsl"
 layout(constant_id = 9) const uint M = 16;
 layout(constant_id = 10) const uint N = 16;
 layout(constant_id = 11) const uint K = 16;
@@ -108,28 +109,9 @@ void load_values(uint64_t rows, uint first_row) {
   }
 }
 
-/// The numbers of four codes from 0 on, of which `middle` stands for 0, as f16. A code in the low bits of 1024 adds as
-/// much to it, so no conversion is needed, of which devices make a quarter as many; the product is rounded once.
-uvec2 scale_codes(uint codes, float16_t middle, float16_t scale) {
-  const uint low = (codes & 0xFFu) | (codes & 0xFF00u) << 8;
-  const uint high = (codes >> 16 & 0xFFu) | (codes >> 8 & 0xFF0000u);
-  const f16vec2 zero = f16vec2(float16_t(1024) + middle);
-  return uvec2(packFloat2x16((unpackFloat2x16(low | 0x64006400u) - zero) * scale),
-               packFloat2x16((unpackFloat2x16(high | 0x64006400u) - zero) * scale));
-}
-
-/// A piece of a row as f16: the first two words are half 0, the others half 1 (kv_four). Rows not written yet may hold
-/// anything, NaN too, which no weight of zero would silence.
+/// A piece of a row as f16. Rows not written yet may hold anything, NaN too, which no weight of zero would silence.
 uvec4 halves(uint format, uvec4 raw, uint row, uint piece, bool written) {
-  uvec4 words = raw;
-  if (format != kKvF16) {
-    const uint codes = raw.x ^ (format == kKvQ8 ? 0x80808080u : 0);
-    const uint low = format == kKvQ8 ? codes : codes & 0x0F0F0F0Fu;
-    const uint high = format == kKvQ8 ? raw.y ^ 0x80808080u : codes >> 4 & 0x0F0F0F0Fu;
-    const float16_t middle = float16_t(kv_middle(format));
-    const float16_t scale = unpackFloat2x16(raw.z >> (16 * (kv_scale_index(row, piece) & 1))).x;
-    words = uvec4(scale_codes(low, middle, scale), scale_codes(high, middle, scale));
-  }
+  const uvec4 words = kv_halves(format, raw, kv_scale_index(row, piece));
   return written ? words : uvec4(0);
 }
 
