@@ -129,6 +129,14 @@ std::vector<MatrixAttention> attention_candidates(uint32_t head, const Attention
       }
     }
   }
+  if (!candidates.empty()) return candidates;
+  // Subgroups of few lanes, as on Intel's, have registers for few rows, and bring few keys each.
+  for (const UnitShape& shape : units.matrix.shapes) {
+    for (const uint32_t subgroups : {4U, 8U}) {
+      const MatrixAttention sizes{shape, subgroups, 1, 16, false, !units.loads_turned};
+      if (possible(sizes, head, units)) candidates.push_back(sizes);
+    }
+  }
   return candidates;
 }
 
