@@ -69,9 +69,10 @@ struct Generation {
   std::string text;
   std::vector<Token> tokens;
   StopReason reason = StopReason::kEnd;
-  std::string error;            ///< of kOutOfMemory and kDeviceLost: what happened, and what to change
-  uint32_t prompt_tokens = 0;   ///< tokens read in this call
-  uint32_t reused_tokens = 0;   ///< tokens that were in KV memory already
+  std::string error;           ///< of kOutOfMemory and kDeviceLost: what happened, and what to change
+  uint32_t prompt_tokens = 0;  ///< tokens read in this call
+  /// Tokens that were in KV memory already, of this session or of another that begins with the same.
+  uint32_t reused_tokens = 0;
   uint32_t dropped_tokens = 0;  ///< that ContextEnd::kShift forgot in this call
   double prompt_seconds = 0;
   double decode_seconds = 0;

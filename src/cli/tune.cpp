@@ -19,6 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using kernels::TunedProduct;
+using kernels::TunedTiles;
 
 constexpr double kMostSeconds = 600;
 
@@ -67,6 +68,27 @@ std::string table_of(const engine::TuneReport& report) {
   return aligned(table);
 }
 
+std::string table_of(const std::vector<TunedTiles>& products) {
+  Table table{{"prompt product", "in a batch", "tried", "us before", "us now", "TFLOP/s", "tile",
+               "a subgroup's", "step", "buffers", "instruction"},
+              {}};
+  for (const TunedTiles& product : products) {
+    const auto& [format, rows, columns, tokens] = product.key;
+    const auto& tiles = product.tiles;
+    const double operations = 2.0 * rows * columns * tokens;
+    table.rows.push_back(
+        {fmt::format("{} {}x{}, {} tokens", quant::info(format).name, rows, columns, tokens),
+         fmt::format("{}", product.products), fmt::format("{}", product.tried),
+         microseconds(product.usual_seconds), microseconds(product.seconds),
+         product.seconds > 0 ? fmt::format("{:.0f}", operations / product.seconds / 1e12) : "-",
+         fmt::format("{}x{}", tiles.tokens, tiles.rows),
+         fmt::format("{}x{}", tiles.tile_tokens, tiles.tile_rows), fmt::format("{}", tiles.step),
+         fmt::format("{}", tiles.buffers),
+         fmt::format("{}x{}x{}", tiles.shape.m, tiles.shape.n, tiles.shape.k)});
+  }
+  return aligned(table);
+}
+
 Json to_json(const kernels::ProductChoice& choice) {
   if (choice.tile) {
     const auto& [rows, columns, lane_rows, lane_columns, units, slices, ahead] = *choice.tile;
@@ -100,6 +122,26 @@ Json to_json(const TunedProduct& product) {
           {"usual_microseconds", usual_seconds * 1e6},
           {"microseconds", seconds * 1e6},
           {"choice", to_json(choice)}};
+}
+
+Json to_json(const TunedTiles& product) {
+  const kernels::MatrixTiles& tiles = product.tiles;
+  return {{"format", quant::info(product.key.format).name},
+          {"rows", product.key.rows},
+          {"columns", product.key.columns},
+          {"tokens", product.key.tokens},
+          {"in_a_batch", product.products},
+          {"tried", product.tried},
+          {"usual_microseconds", product.usual_seconds * 1e6},
+          {"microseconds", product.seconds * 1e6},
+          {"tiles",
+           {{"tokens", tiles.tokens},
+            {"rows", tiles.rows},
+            {"tile_tokens", tiles.tile_tokens},
+            {"tile_rows", tiles.tile_rows},
+            {"step", tiles.step},
+            {"buffers", tiles.buffers},
+            {"instruction", {tiles.shape.m, tiles.shape.n, tiles.shape.k}}}}};
 }
 
 int forget(const Options& options) {
@@ -141,20 +183,36 @@ int run(Options& options) {
   if (options.json) {
     Json products = Json::array();
     for (const TunedProduct& product : report.products) products.push_back(to_json(product));
+    Json prompt_products = Json::array();
+    for (const TunedTiles& product : report.prompt_products) prompt_products.push_back(to_json(product));
     write_json({{"device", report.device.name},
                 {"driver", report.device.driver},
                 {"tunable", report.tunable},
+                {"prompts_tunable", report.prompts_tunable},
                 {"seconds", report.seconds},
                 {"file", report.file.empty() ? Json() : Json(report.file.string())},
-                {"products", std::move(products)}});
+                {"products", std::move(products)},
+                {"prompt_products", std::move(prompt_products)}});
     return 0;
   }
   say("device: {} ({})", escape(report.device.name), escape(report.device.driver));
-  if (!report.tunable) {
-    write_out("there is nothing to tune: decoding with 8-bit activations does not suit this device\n");
+  if (!report.tunable && !report.prompts_tunable) {
+    write_out(
+        "there is nothing to tune: decoding with 8-bit activations does not suit this device, and prompts "
+        "have "
+        "no matrix units\n");
     return 0;
   }
-  write_out(table_of(report));
+  if (report.tunable) {
+    write_out(table_of(report));
+  } else {
+    say("decoding with 8-bit activations does not suit this device: there is nothing to tune");
+  }
+  if (!report.prompts_tunable) {
+    say("prompts have no matrix units on this device: there is nothing to tune for them");
+  } else if (!report.prompt_products.empty()) {
+    write_out((report.tunable ? "\n" : "") + table_of(report.prompt_products));
+  }
   say("tuned in {:.1f} s, {}", report.seconds,
       report.file.empty() ? "and remembered nowhere: there is no cache folder"
                           : "remembered in " + escape(report.file.string()));
@@ -172,6 +230,12 @@ void declare_tune(CLI::App& app, Action& action) {
                  "Sequences decoded together, separated by commas: 1,8 (default: 1)")
       ->delimiter(',')
       ->check(CLI::Range(1, 8));
+  app.add_option(
+         "-p,--prompt", options->request.prompts,
+         "Tokens of batches of a prompt to tune for, separated by commas; 0: none (default: 512, and the "
+         "largest that prompts are read in)")
+      ->delimiter(',')
+      ->check(CLI::Range(uint32_t{0}, engine::kMostBatch));
   app.add_option("--seconds", options->request.seconds, "Most time to spend for each of them (default: 10)")
       ->check(CLI::Range(0.0, kMostSeconds));
   app.add_flag("--forget", options->forget, "Delete what is remembered for the device");

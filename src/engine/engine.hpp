@@ -52,6 +52,11 @@ class Engine {
   std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options) {
     return resident().tune(sequences, options);
   }
+  bool prompts_tunable() const { return resident().prompts_tunable(); }
+  std::vector<kernels::TunedTiles> tune_batch(uint32_t tokens, const kernels::TuneOptions& options) {
+    return resident().tune_batch(tokens, options);
+  }
+  uint32_t most_read() const { return resident().most_read(); }
   std::filesystem::path tuning_file() const { return resident().tuning_file(); }
   /// What the validation layer had to say, of lost devices too; empty without validation.
   std::vector<std::string> validation_messages() const;
@@ -68,6 +73,10 @@ class Engine {
   double seconds_to_read(uint32_t first, uint32_t tokens) {
     return resident_ ? resident_->seconds_to_read(first, tokens) : 0;
   }
+
+  /// Before a slot that is not empty is read: what another slot's sequence, which begins with the same
+  /// tokens, has computed of them is not computed again.
+  void adopt_prefix(uint32_t slot);
 
   /// Called with tokens read and to read, between submissions; returning false cancels.
   using ReadCallback = std::function<bool(uint32_t done, uint32_t total)>;
@@ -138,6 +147,8 @@ class Engine {
   bool keep_page(Slot& slot, const KvPages::Page& page, uint32_t tokens);
   /// Gives a slot of a new device what was kept of it.
   void restore_kept(uint32_t slot);
+  /// Pages of which a slot before it has the same copies are shared on the new device too; how many.
+  uint32_t share_kept(uint32_t slot);
   uint64_t kept_bytes() const;
 
   /// Waits for all; a device that turns out to be lost is dropped.

@@ -75,6 +75,7 @@ class Stream {
 
   /// Reads what is to be read and draws the first token after it.
   void read() {
+    engine_.adopt_prefix(job_.slot);
     // Only the first time: what a lost device makes necessary was not asked for.
     if (!started_) {
       const auto total = static_cast<uint32_t>(slot().tokens.size());

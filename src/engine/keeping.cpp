@@ -71,12 +71,29 @@ void Engine::wait_all() {
   resident().copier()->finish();
 }
 
+uint32_t Engine::share_kept(uint32_t index) {
+  Slot& slot = slots_[index];
+  const std::span<const KeptKv::Page> pages = slot.kept.pages();
+  const auto same = [](const KeptKv::Page& one, const KeptKv::Page& other) {
+    return one.copy == other.copy && one.turns.empty() && other.turns.empty();
+  };
+  for (uint32_t i = 0; i < index; ++i) {
+    const std::span<const KeptKv::Page> others = slots_[i].kept.pages();
+    const auto count = static_cast<uint32_t>(std::ranges::mismatch(pages, others, same).in1 - pages.begin());
+    if (count == 0 || slots_[i].computed < slots_[i].kept.tokens()) continue;
+    slot.adopt(slots_[i], count);
+    return count;
+  }
+  return 0;
+}
+
 void Engine::restore_kept(uint32_t index) {
   Slot& slot = slots_[index];
   if (slot.kept.pages().empty()) return;
   try {
+    const uint32_t shared = share_kept(index);
     slot.reserve(slot.kept.tokens());
-    resident().restore(index, slot.kept.pages());
+    resident().restore(index, shared, slot.kept.pages());
     slot.computed = slot.kept.tokens();
   } catch (const vulkan::DeviceLost&) {
     throw;
@@ -94,9 +111,9 @@ uint64_t Engine::kept_bytes() const {
   return pages.size() * model::page_bytes(spec_, options_.kv);
 }
 
-void ResidentModel::restore(uint32_t slot, std::span<const KeptKv::Page> kept) {
+void ResidentModel::restore(uint32_t slot, uint32_t there, std::span<const KeptKv::Page> kept) {
   const std::span<const KvPages::Page> pages = slots_[slot]->pages();
-  for (size_t i = 0; i < kept.size(); ++i) device_.upload(*pages[i], 0, kept[i].copy->span());
+  for (size_t i = there; i < kept.size(); ++i) device_.upload(*pages[i], 0, kept[i].copy->span());
   device_.end_uploads();
   // Turn after turn as they came, for keys are rounded after each.
   for (size_t turn = 0;; ++turn) {

@@ -9,14 +9,13 @@
 namespace caldera::engine {
 namespace {
 
-/// Of all buffers together: the pages of a batch of a prompt, in usual models.
-constexpr uint64_t kRingBytes = uint64_t{64} << 20;
-constexpr uint64_t kMostBuffers = 64;
+/// Of all buffers together, which are host memory: the pages of 2048 tokens of a model of 8B.
+constexpr uint64_t kRingBytes = uint64_t{256} << 20;
 
 }  // namespace
 
-PageCopier::PageCopier(vulkan::Device& device, uint64_t page_bytes)
-    : device_(device), buffers_(std::clamp<uint64_t>(kRingBytes / page_bytes, 2, kMostBuffers)) {
+PageCopier::PageCopier(vulkan::Device& device, uint64_t page_bytes, uint32_t at_once)
+    : device_(device), buffers_(std::clamp<uint64_t>(kRingBytes / page_bytes, 2, std::max(at_once, 2U))) {
   for (Buffer& buffer : buffers_) {
     buffer.memory = device.memory().allocate(page_bytes, vulkan::Residency::kHostRead,
                                              vulkan::Purpose::kStaging, "a buffer to copy KV memory through");

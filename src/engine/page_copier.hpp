@@ -17,8 +17,8 @@ namespace caldera::engine {
 /// own: of some MiB, far below what any submission may take.
 class PageCopier {
  public:
-  /// Errors: kMemory.
-  PageCopier(vulkan::Device& device, uint64_t page_bytes);
+  /// `at_once`: pages that usually become full together. Errors: kMemory.
+  PageCopier(vulkan::Device& device, uint64_t page_bytes, uint32_t at_once);
   ~PageCopier();
   PageCopier(const PageCopier&) = delete;
   PageCopier& operator=(const PageCopier&) = delete;

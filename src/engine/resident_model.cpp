@@ -13,7 +13,6 @@
 #include "engine/cache_folder.hpp"
 #include "engine/page_shift.hpp"
 #include "engine/step_rehearsal.hpp"
-#include "kernels/matrix_tuner.hpp"
 #include "kernels/state.hpp"
 #include "kernels/tuner.hpp"
 #include "model/plan_shape.hpp"
@@ -157,7 +156,10 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
   submitter_ = std::make_unique<Submitter>(device_, *recordings_,
                                            pace_options(software, read_tokens_, options.submit_target));
-  if (options.keep_kv) copier_ = std::make_unique<PageCopier>(device_, pages_.page_bytes());
+  if (options.keep_kv) {
+    copier_ = std::make_unique<PageCopier>(device_, pages_.page_bytes(),
+                                           read_tokens_ / kernels::kPageTokens + options.sequences);
+  }
   tune_once(1);
 }
 
@@ -225,18 +227,20 @@ void ResidentModel::tune_once(uint32_t sequences) {
   tuning([&] { tune(vectors, {.budget = budget, .again = tuning_ == Tuning::kAgain}); });
 }
 
-void ResidentModel::tune_prompts(uint32_t tokens) {
-  const bool wanted = tuning_ != Tuning::kOff && kernels_.uses_matrix_units();
-  if (!wanted || tokens <= kernels::kMaxVectorColumns || !tuned_prompts_.insert(tokens).second) return;
+std::vector<kernels::TunedTiles> ResidentModel::tune_batch(uint32_t tokens,
+                                                           const kernels::TuneOptions& options) {
   std::vector<kernels::Product> products;
   for (const model::Operation& operation : program_->reading(tokens).body) {
     if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
   }
+  return kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(), options);
+}
+
+void ResidentModel::tune_prompts(uint32_t tokens) {
+  const bool wanted = tuning_ != Tuning::kOff && kernels_.uses_matrix_units();
+  if (!wanted || tokens <= kernels::kMaxVectorColumns || !tuned_prompts_.insert(tokens).second) return;
   const auto start = std::chrono::steady_clock::now();
-  tuning([&] {
-    kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(),
-                           {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain});
-  });
+  tuning([&] { tune_batch(tokens, {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain}); });
   prompt_tuning_ -= std::chrono::steady_clock::now() - start;
 }
 

@@ -20,6 +20,7 @@
 #include "engine/submitter.hpp"
 #include "engine/weight_source.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/matrix_tuner.hpp"
 #include "kernels/tuner.hpp"
 #include "model/placer.hpp"
 #include "model/program.hpp"
@@ -79,6 +80,12 @@ class ResidentModel {
   bool tunable() const { return program_->int8() && kernels_.prefers_int8(); }
   /// Tunes the products of steps of `sequences` sequences; see kernels::tune(). The device must be idle.
   std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options);
+  /// Whether prompts have products to tune on this device.
+  bool prompts_tunable() const { return kernels_.uses_matrix_units() && !kernels_.matrix_units().software; }
+  /// Tunes the products of a batch of so many tokens of a prompt, a power of two; see
+  /// kernels::tune_matrices(). The device must be idle.
+  std::vector<kernels::TunedTiles> tune_batch(uint32_t tokens, const kernels::TuneOptions& options);
+  uint32_t most_read() const { return read_tokens_; }  ///< most tokens of a batch of a prompt
   /// Tunes before the first step of so many sequences, unless the options say not to.
   void tune_once(uint32_t sequences);
   /// Where what tuning finds is remembered; empty: nowhere.
@@ -101,8 +108,9 @@ class ResidentModel {
 
   /// Copies pages to the host; null where they are not to be kept there.
   PageCopier* copier() { return copier_.get(); }
-  /// Writes what was kept into the first pages of the slot, which are there. Waits. Errors: kMemory.
-  void restore(uint32_t slot, std::span<const KeptKv::Page> kept);
+  /// Writes what was kept into the first pages of the slot; the first `there` have it already. Waits. Errors:
+  /// kMemory.
+  void restore(uint32_t slot, uint32_t there, std::span<const KeptKv::Page> kept);
 
   /// Makes `entries` the decode batch.
   void begin_decode(std::span<const kernels::Entry> entries);

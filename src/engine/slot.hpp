@@ -36,14 +36,17 @@ class Slot {
   void reserve(uint32_t count) { memory().reserve(count); }
   /// Tokens from `length` on are to be computed again.
   void rewind(uint32_t length) {
-    computed = std::min(computed, length);
+    set_back(length);
     kept.truncate(computed);
   }
   /// Keeps keys and values of the first `length` tokens at most in device memory.
   void forget(uint32_t length) {
-    computed = std::min(computed, length);
+    set_back(length);
     if (memory_ != nullptr) memory_->keep(computed);
   }
+  /// Refers to the first `count` pages of a sequence that begins with the same tokens, all full, instead of
+  /// computing them.
+  void adopt(const Slot& other, uint32_t count);
   /// Forgets tokens from `length` on, and the pages that held only them.
   void truncate(uint32_t length) {
     tokens.resize(std::min<size_t>(tokens.size(), length));
@@ -75,6 +78,14 @@ class Slot {
     return *memory_;
   }
 
+  /// What another sequence refers to must not be written: a page that both have is computed again as a whole.
+  void set_back(uint32_t length) {
+    computed = std::min(computed, length);
+    if (memory_ == nullptr || !memory_->shares(computed)) return;
+    computed -= computed % kernels::kPageTokens;
+    memory_->keep(computed);
+  }
+
   /// Draws are numbered by position (glsl/sample_state.glsl), and positions come again when tokens are
   /// dropped: so each time a sequence draws from another stream of the same seed.
   uint64_t stream_of(uint64_t seed) const {
@@ -83,5 +94,15 @@ class Slot {
 
   SlotMemory* memory_ = nullptr;
 };
+
+inline void Slot::adopt(const Slot& other, uint32_t count) {
+  const uint32_t own = computed / kernels::kPageTokens;
+  memory().adopt(own, other.memory_->pages().subspan(own, count - own));
+  computed = count * kernels::kPageTokens;
+  for (uint32_t page = kept.full_pages(); page < std::min(count, other.kept.full_pages()); ++page) {
+    if (!other.kept.pages()[page].turns.empty()) break;
+    kept.add(other.kept.pages()[page]);
+  }
+}
 
 }  // namespace caldera::engine

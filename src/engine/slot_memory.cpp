@@ -68,6 +68,17 @@ void SlotMemory::drop(PageDrop drop) {
   write_table(drop.first);
 }
 
+bool SlotMemory::shares(uint32_t position) const {
+  const size_t page = position / kernels::kPageTokens;
+  return page < held_.size() && held_[page].use_count() > 1;
+}
+
+void SlotMemory::adopt(uint32_t first, std::span<const KvPages::Page> pages) {
+  held_.resize(std::max(held_.size(), first + pages.size()));
+  std::ranges::copy(pages, held_.begin() + first);
+  write_table(first);
+}
+
 void SlotMemory::keep(uint32_t count) {
   held_.resize(std::min<size_t>(held_.size(), pages_for(count)));
 }

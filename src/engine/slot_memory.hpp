@@ -23,6 +23,11 @@ class SlotMemory {
   /// Gives back the pages that hold none of the first `count` tokens.
   void keep(uint32_t count);
 
+  /// Whether another sequence refers to the page that token `position` is in.
+  bool shares(uint32_t position) const;
+  /// Refers to another sequence's pages instead of its own from page `first` on.
+  void adopt(uint32_t first, std::span<const KvPages::Page> pages);
+
   /// What is left of a sequence's pages without some in the middle.
   struct PageDrop {
     uint32_t first;                        ///< page that was dropped

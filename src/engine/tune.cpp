@@ -15,8 +15,14 @@
 namespace caldera::engine {
 namespace {
 
+/// Tokens of a usual prompt, and of a context in which prompts are read in the largest batches of any device.
+constexpr uint32_t kUsualPrompt = 512;
+constexpr uint32_t kUsualBatches = 2048;
+
 /// Load options for an engine that nobody talks to.
 LoadOptions settled(const TuneRequest& request) {
+  if (request.prompts && request.prompts->empty())
+    throw Error(ErrorKind::kUsage, "no batches of prompts were named: 0 means none");
   if (request.sequences.empty() || std::ranges::min(request.sequences) == 0 ||
       std::ranges::max(request.sequences) > kMaxSequences) {
     throw Error(ErrorKind::kUsage,
@@ -24,10 +30,43 @@ LoadOptions settled(const TuneRequest& request) {
   }
   LoadOptions load = request.load;
   load.context = kernels::kPageTokens;
+  if (!request.prompts) {
+    load.context = kUsualBatches;
+  } else if (const uint32_t most = std::ranges::max(*request.prompts); most > 0) {
+    if (most > kMostBatch) {
+      throw Error(
+          ErrorKind::kUsage,
+          fmt::format("batches of {} tokens were asked for: up to {} can be tuned for", most, kMostBatch));
+    }
+    load.prefill_rows = std::bit_ceil(most);
+    load.context = std::max(load.context, load.prefill_rows);
+  }
   load.sequences = std::ranges::max(request.sequences);
   load.recoveries = 0;
   load.tuning = Tuning::kOff;  // until everything is ready
   return load;
+}
+
+void tune_steps(Engine& engine, const TuneRequest& request, TuneReport& report) {
+  std::set<uint32_t> done;
+  for (const uint32_t sequences : request.sequences) {
+    if (!done.insert(std::bit_ceil(sequences)).second) continue;
+    const std::vector<kernels::TunedProduct> products =
+        engine.tune(sequences, {.budget = std::chrono::duration<double>(request.seconds), .again = true});
+    report.products.insert(report.products.end(), products.begin(), products.end());
+  }
+}
+
+void tune_prompts(Engine& engine, const TuneRequest& request, TuneReport& report) {
+  std::set<uint32_t> sizes;
+  for (const uint32_t tokens : request.prompts.value_or(std::vector{kUsualPrompt, engine.most_read()})) {
+    if (tokens > 0) sizes.insert(std::bit_ceil(std::min(tokens, engine.most_read())));
+  }
+  for (const uint32_t tokens : sizes) {
+    const std::vector<kernels::TunedTiles> products =
+        engine.tune_batch(tokens, {.budget = std::chrono::duration<double>(request.seconds), .again = true});
+    report.prompt_products.insert(report.prompt_products.end(), products.begin(), products.end());
+  }
 }
 
 TuneReport tune(Engine& engine, const TuneRequest& request) {
@@ -36,14 +75,10 @@ TuneReport tune(Engine& engine, const TuneRequest& request) {
   TuneReport report;
   report.device = engine.device_info();
   report.tunable = engine.tunable();
-  report.file = report.tunable ? engine.tuning_file() : std::filesystem::path();
-  std::set<uint32_t> done;
-  for (const uint32_t sequences : request.sequences) {
-    if (!done.insert(std::bit_ceil(sequences)).second) continue;
-    const std::vector<kernels::TunedProduct> products =
-        engine.tune(sequences, {.budget = std::chrono::duration<double>(request.seconds), .again = true});
-    report.products.insert(report.products.end(), products.begin(), products.end());
-  }
+  report.prompts_tunable = engine.prompts_tunable();
+  if (report.tunable || report.prompts_tunable) report.file = engine.tuning_file();
+  tune_steps(engine, request, report);
+  if (report.prompts_tunable) tune_prompts(engine, request, report);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

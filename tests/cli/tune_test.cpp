@@ -39,6 +39,24 @@ TEST(Tune, PrintsATable) {
             "device: Fake\\x1b Device (fake 1.0)\ntuned in 2.0 s, remembered in /cache/fake.products.json\n");
 }
 
+TEST(Tune, PrintsPromptsInATableOfTheirOwn) {
+  const Result result = tune({"model", "-p", "512,2048"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(
+      result.out,
+      HasSubstr("\n\nprompt product               in a batch  tried  us before  us now  TFLOP/s     tile  "
+                "a subgroup's  step  buffers  instruction\n"
+                "Q4_K 4096x2048, 512 tokens           32     13       50.0    40.0      215  128x128  "
+                "       64x64    32        2      16x8x16\n"));
+  EXPECT_THAT(result.out, HasSubstr("Q4_K 4096x2048, 2048 tokens"));
+  const json report = json::parse(tune({"model", "-p", "512", "--json"}).out);
+  EXPECT_EQ(report.at("prompts_tunable"), true);
+  EXPECT_EQ(report.at("prompt_products").at(0).at("tokens"), 512);
+  EXPECT_EQ(report.at("prompt_products").at(0).at("tiles").at("instruction"), json({16, 8, 16}));
+  EXPECT_EQ(json::parse(tune({"model", "-p", "0", "--json"}).out).at("prompt_products"), json::array());
+  EXPECT_THAT(tune({"model", "--arithmetic", "int8"}).err, HasSubstr("no matrix units"));
+}
+
 TEST(Tune, SaysWhereNothingIsToBeTuned) {
   const Result result = tune({"model", "--arithmetic", "f32"});
   EXPECT_EQ(result.code, 0) << result.err;
@@ -70,6 +88,8 @@ TEST(Tune, RefusesWhatCannotBe) {
   expect_failure(tune({}), 2, "name one model");
   expect_failure(tune({"model", "--synthetic", "smollm2-135m:q4_1"}), 2, "name one model");
   expect_failure(tune({"model", "-s", "9"}), 2, "--sequences");
+  expect_failure(tune({"model", "-p", "5000"}), 2, "--prompt");
+  expect_failure(tune({"model", "-p", "512,x"}), 2, "--prompt");
   expect_failure(tune({"model", "--seconds", "-1"}), 2, "--seconds");
   expect_failure(tune({"model", "--tune", "perhaps"}), 2, "--tune");
   expect_failure(tune({"missing.gguf"}), 3, "missing.gguf");

@@ -91,6 +91,24 @@ void expect_lost(Call call) {
   }
 }
 
+TEST_F(LostUnvalidated, WhileProductsAreTuned) {
+  LoadOptions int8 = options();
+  int8.arithmetic = Arithmetic::kInt8;
+  const auto model = Model::load(file_, int8);
+  const auto text = [&] {
+    Session session(model);
+    session.append(prompt(30));
+    return session.generate(varied(6)).text;
+  };
+  const std::string whole = text();
+  simulated_->lose_device(LossPoint::kSubmission, 3);
+  EXPECT_THROW(
+      model->engine().tune(1, {.budget = std::chrono::milliseconds(500), .again = true, .any_device = true}),
+      vulkan::DeviceLost);
+  EXPECT_EQ(text(), whole);
+  EXPECT_EQ(losses(), 1U);
+}
+
 TEST_F(LostUnvalidated, EndsABench) {
   engine::BenchOptions bench;
   bench.prompts = {32};
