@@ -247,7 +247,10 @@ void ResidentModel::tune_prompts(uint32_t tokens) {
 uint32_t ResidentModel::next_read(uint32_t position, uint32_t left) {
   const PassWork& work =
       recordings_->work(BatchPass::Kind::kRead, std::bit_ceil(std::min(left, read_tokens_)));
-  return submitter_->pace().next_read(work, position, left).tokens;
+  const uint32_t tokens = submitter_->pace().next_read(work, position, left).tokens;
+  // Batches that the pace holds back, as long as little is known, are of a size that will not come again.
+  held_back_ = 2 * tokens <= std::min(left, read_tokens_);
+  return tokens;
 }
 
 double ResidentModel::seconds_to_read(uint32_t position, uint32_t tokens) {
@@ -261,7 +264,7 @@ bool ResidentModel::submit_read(uint32_t slot, std::span<const Token> tokens, ui
   const auto count = static_cast<uint32_t>(tokens.size());
   wait_all();  // the batch may still be read
   // What is read before anything is known is short, and not worth the tuner's time.
-  if (submitter_->pace().has_read()) tune_prompts(std::bit_ceil(count));
+  if (submitter_->pace().has_read() && !held_back_) tune_prompts(std::bit_ceil(count));
   kernels::BatchHead& head = read_head();
   head.tokens = count;
   head.outputs = 0;

@@ -57,7 +57,8 @@ const vulkan::Pipeline& Kernels::matrix_pipeline(const Product& op, const Matrix
       {subgroup_ * tiles.subgroups(), subgroup_, static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
        static_cast<uint32_t>(op.count), op.input == Input::kHalf ? 1U : 0U, op.half_out ? 1U : 0U,
        results_align(op) ? 1U : 0U, tiles.shape.m, tiles.shape.n, tiles.shape.k, tiles.tokens, tiles.rows,
-       tiles.step, tiles.tile_tokens, tiles.tile_rows, tiles.buffers});
+       tiles.step, tiles.tile_tokens, tiles.tile_rows, tiles.buffers,
+       matrix.columns % tiles.step == 0 ? 1U : 0U});
 }
 
 void Kernels::record_matrix(const Target& target, const Product& op) {

@@ -44,11 +44,15 @@ constexpr Size kSoftwareSize{16, 16, 8, 8};
 // clock and compute unit, of which memory gives 1.9: the rest is in the caches, because workgroups side by
 // side read the same weights.
 
+/// Columns at a time and buffers. A step of 64 columns reads 128 bytes of each token, a whole line of a
+/// cache: on an H200 it is 20 to 50 % faster in one buffer than half a step is in two.
+constexpr std::array kSteps = {std::pair(64U, 1U), std::pair(32U, 2U), std::pair(32U, 1U)};
+
 /// What is tried, large to small.
 constexpr std::array kSizes = {
-    Size{128, 256, 64, 64}, Size{256, 128, 64, 64}, Size{128, 128, 64, 64}, Size{128, 128, 64, 32},
-    Size{128, 64, 64, 32},  Size{64, 128, 32, 64},  Size{64, 128, 32, 32},  Size{64, 64, 32, 32},
-    Size{32, 128, 32, 32},  Size{32, 64, 16, 32},   Size{16, 128, 16, 32},  Size{16, 64, 16, 16},
+    Size{128, 256, 64, 64}, Size{256, 128, 64, 64}, Size{256, 64, 64, 64}, Size{128, 128, 64, 64},
+    Size{128, 128, 64, 32}, Size{128, 64, 64, 32},  Size{64, 128, 32, 64}, Size{64, 64, 32, 32},
+    Size{32, 128, 32, 32},  Size{32, 64, 16, 32},   Size{16, 128, 16, 32}, Size{16, 64, 16, 16},
 };
 /// Large to small; each is the usual one where its workgroups fill a device, and those before it do not.
 constexpr std::array kUsualSizes = {
@@ -122,6 +126,7 @@ MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
     const bool too_tall = size.tokens > std::max(key.tokens, kUsualSizes.back().tokens);
     const bool too_flat = size.tokens < std::min(key.tokens, kLeastTokens) && usual.tokens > 0;
     if (too_tall || too_flat) continue;
+    // Half a step: of a whole one of f32 activations what is under way does not fit AMD's registers.
     MatrixTiles tiles = tiles_of(size, 32, 2, shape);
     if (!possible(tiles, key.format, units)) tiles.buffers = 1;
     if (!possible(tiles, key.format, units)) continue;
@@ -143,11 +148,11 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
   for (const Size& size : kSizes) {
     // Twice as many tokens as there are is as far as a tile may reach.
     if (size.tokens > std::max(2 * key.tokens, kUsualSizes.back().tokens)) continue;
-    for (const auto& [step, buffers] : {std::pair(32U, 2U), std::pair(64U, 1U), std::pair(32U, 1U)}) {
+    for (const auto& [step, buffers] : kSteps) {
       const MatrixTiles tiles = tiles_of(size, step, buffers, units.shapes.front());
       if (!possible(tiles, key.format, units) || std::ranges::find(all, tiles) != all.end()) continue;
       all.push_back(tiles);
-      break;  // the first of these that fits hides most
+      break;  // the first of these that fits is best, and of the usual tiles the second is tried too
     }
   }
   return all;

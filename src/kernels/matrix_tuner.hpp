@@ -21,14 +21,14 @@ struct TunedTiles {
   uint32_t products = 0;  ///< of this key in a pass
   uint32_t tried = 0;     ///< choices that were timed; 0: it was remembered, or the time was up
   bool remembered = false;
-  double seconds = 0;        ///< of one product; 0: not known
+  double seconds = 0;        ///< of one product, of large matrices the first rows; 0: not known
   double usual_seconds = 0;  ///< with the usual tiles; 0: not known
 };
 
 /// Chooses, for every product with matrix units among `products` when it is of `tokens` of them: what is
 /// remembered in `memory` (see product_memory_file()), and for the rest the fastest of matrix_candidates() as
-/// timed on the device with the weights themselves, those first that take most of a pass. What is found is
-/// remembered.
+/// timed on the device with the weights themselves (of large matrices the first rows), those first that take
+/// most of a pass. What is found is remembered.
 ///
 /// Nothing is done on a software device, or where matrix units are not used. Never an error: where timing
 /// fails (out of memory, say) the usual tiles stay. The device must be idle. What is recorded already stays

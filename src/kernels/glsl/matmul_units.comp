@@ -29,6 +29,7 @@ layout(constant_id = 13) const uint STEP = 32;
 layout(constant_id = 14) const uint TILE_TOKENS = 64;
 layout(constant_id = 15) const uint TILE_ROWS = 64;
 layout(constant_id = 16) const uint BUFFERS = 2;
+layout(constant_id = 17) const bool WHOLE = true;  // columns are a whole number of steps
 
 layout(push_constant) uniform Constants {
   uint64_t weights;
@@ -70,25 +71,38 @@ Loaded next_units[UNIT_LOADS];
 
 coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> sums[TILE_TOKENS / M][TILE_ROWS / N];
 
-/// Loads columns `first` to `first + STEP - 1`; in place of what is not there, something that is.
-void load_step(uint first, uint first_token, uint count, uint first_row) {
+// Where a lane loads from, in bytes behind the first token's and the first row's: of 32 bits, so that a load takes
+// one register beside what the whole workgroup knows.
+uint x_offset[X_LOADS];
+uint unit_offset[UNIT_LOADS];
+const uint X_BYTES = HALF_IN ? 2 : 4;
+
+void find_loads(uint first_token, uint count, uint first_row) {
+  [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
+    const uint at = min(gl_LocalInvocationIndex + i * THREADS, X_PIECES - 1);
+    x_offset[i] = min(at / (STEP / 8), count - 1 - first_token) * (columns * X_BYTES) + at % (STEP / 8) * (8 * X_BYTES);
+  }
   [[unroll]] for (uint i = 0; i < UNIT_LOADS; ++i) {
     const uint at = min(gl_LocalInvocationIndex + i * THREADS, UNITS - 1);
-    const uint row = min(first_row + at / (STEP / 32), rows - 1);
-    const uint unit = min(first / 32 + at % (STEP / 32), columns / 32 - 1);
-    next_units[i] = load_unit(weights + uint64_t(row) * row_bytes, uvec3(plane1, plane2, plane3), unit);
+    unit_offset[i] = min(at / (STEP / 32), rows - 1 - first_row) * row_bytes;
+  }
+}
+
+/// Loads columns `first` to `first + STEP - 1`; in place of what is not there, something that is.
+void load_step(uint first, uint64_t x_tile, uint64_t weight_tile) {
+  [[unroll]] for (uint i = 0; i < UNIT_LOADS; ++i) {
+    const uint at = min(gl_LocalInvocationIndex + i * THREADS, UNITS - 1);
+    uint unit = first / 32 + at % (STEP / 32);
+    if (!WHOLE) unit = min(unit, columns / 32 - 1);
+    next_units[i] = load_unit(weight_tile + unit_offset[i], uvec3(plane1, plane2, plane3), unit);
   }
   [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
     const uint at = min(gl_LocalInvocationIndex + i * THREADS, X_PIECES - 1);
-    const uint token = min(first_token + at / (STEP / 8), count - 1);
-    const uint piece = min(first / 8 + at % (STEP / 8), columns / 8 - 1);
-    const uint64_t row = x + uint64_t(token) * (columns * (HALF_IN ? 2 : 4));
-    if (HALF_IN) {
-      next_x[i][0] = load_words4(row, piece);
-    } else {
-      next_x[i][0] = load_words4(row, 2 * piece);
-      next_x[i][HALF_IN ? 0 : 1] = load_words4(row, 2 * piece + 1);
-    }
+    uint ahead = first;
+    if (!WHOLE) ahead = min(first, columns - 8 - at % (STEP / 8) * 8);
+    const uint offset = x_offset[i] + ahead * X_BYTES;
+    next_x[i][0] = load_words4(x_tile + uint64_t(offset), 0);
+    if (!HALF_IN) next_x[i][HALF_IN ? 0 : 1] = load_words4(x_tile + uint64_t(offset), 1);
   }
 }
 
@@ -100,7 +114,7 @@ void store_step(uint first, uint base) {
     const uint at = gl_LocalInvocationIndex + i * THREADS;
     const uint piece = at % (STEP / 8);
     uvec4 halves = HALF_IN ? next_x[i][0] : uvec4(halves_of(next_x[i][0]), halves_of(next_x[i][HALF_IN ? 0 : 1]));
-    if (STEP > 32 && first + 8 * piece >= columns) halves = uvec4(0);
+    if (!WHOLE && first + 8 * piece >= columns) halves = uvec4(0);
     if (X_PIECES % THREADS == 0 || at < X_PIECES) tiles[base + at / (STEP / 8) * STRIDE + piece] = halves;
   }
   [[unroll]] for (uint i = 0; i < UNIT_LOADS; ++i) {
@@ -111,7 +125,7 @@ void store_step(uint first, uint base) {
     expand_unit(next_units[i], first / 32 + unit, halves);
     const uint to = base + (TOKENS + at / (STEP / 32)) * STRIDE + 4 * unit;
     [[unroll]] for (uint j = 0; j < 4; ++j) {
-      tiles[to + j] = STEP > 32 && first + 32 * unit >= columns ? uvec4(0) : halves[j];
+      tiles[to + j] = !WHOLE && first + 32 * unit >= columns ? uvec4(0) : halves[j];
     }
   }
 }
@@ -207,7 +221,10 @@ void main() {
     }
   }
 
-  load_step(0, first_token, count, first_row);
+  const uint64_t x_tile = x + uint64_t(first_token) * (columns * X_BYTES);
+  const uint64_t weight_tile = weights + uint64_t(first_row) * row_bytes;
+  find_loads(first_token, count, first_row);
+  load_step(0, x_tile, weight_tile);
   load_tables();
   store_step(0, 0);
   barrier();
@@ -215,7 +232,7 @@ void main() {
   [[dont_unroll]] for (uint first = 0; first < columns; first += STEP) {
     // The last step is loaded once more: a branch would part what is to overlap.
     const uint next = first + STEP < columns ? first + STEP : first;
-    load_step(next, first_token, count, first_row);
+    load_step(next, x_tile, weight_tile);
     multiply_step(base, tile_token, tile_row);
     if (BUFFERS == 1) {
       barrier();
