@@ -54,6 +54,14 @@ class Recordings {
   /// Operations `run` of the pass, recorded; what is timed is not under way.
   Part& part(const BatchPass& batch, const OperationRun& run, bool timed);
 
+  /// Drops the recordings of passes of this size: kernels were chosen anew. None of them is under way.
+  void forget(BatchPass::Kind kind, uint32_t columns) {
+    std::erase_if(parts_, [&](const auto& entry) {
+      const BatchPass& batch = std::get<BatchPass>(entry.first);
+      return batch.kind == kind && batch.columns == columns;
+    });
+  }
+
   /// Until end_profile(), profiled() is to be submitted instead of a part, and waited for before the next.
   Profiler& start_profile();
   void end_profile() { profiler_.reset(); }

@@ -241,6 +241,7 @@ void ResidentModel::tune_prompts(uint32_t tokens) {
   if (!wanted || tokens <= kernels::kMaxVectorColumns || !tuned_prompts_.insert(tokens).second) return;
   const auto start = std::chrono::steady_clock::now();
   tuning([&] { tune_batch(tokens, {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain}); });
+  recordings_->forget(BatchPass::Kind::kRead, tokens);  // of before
   prompt_tuning_ -= std::chrono::steady_clock::now() - start;
 }
 
