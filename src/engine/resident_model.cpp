@@ -233,7 +233,10 @@ std::vector<kernels::TunedTiles> ResidentModel::tune_batch(uint32_t tokens,
   for (const model::Operation& operation : program_->reading(tokens).body) {
     if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
   }
-  return kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(), options);
+  std::vector<kernels::TunedTiles> tuned =
+      kernels::tune_matrices(device_, kernels_, products, tokens, tuning_file(), options);
+  recordings_->forget(BatchPass::Kind::kRead, tokens);  // they are of before
+  return tuned;
 }
 
 void ResidentModel::tune_prompts(uint32_t tokens) {
@@ -241,7 +244,6 @@ void ResidentModel::tune_prompts(uint32_t tokens) {
   if (!wanted || tokens <= kernels::kMaxVectorColumns || !tuned_prompts_.insert(tokens).second) return;
   const auto start = std::chrono::steady_clock::now();
   tuning([&] { tune_batch(tokens, {.budget = prompt_tuning_, .again = tuning_ == Tuning::kAgain}); });
-  recordings_->forget(BatchPass::Kind::kRead, tokens);  // of before
   prompt_tuning_ -= std::chrono::steady_clock::now() - start;
 }
 

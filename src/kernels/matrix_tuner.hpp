@@ -21,7 +21,7 @@ struct TunedTiles {
   uint32_t products = 0;  ///< of this key in a pass
   uint32_t tried = 0;     ///< choices that were timed; 0: it was remembered, or the time was up
   bool remembered = false;
-  double seconds = 0;        ///< of one product, of large matrices the first rows; 0: not known
+  double seconds = 0;        ///< of one product, of large matrices as the first rows tell; 0: not known
   double usual_seconds = 0;  ///< with the usual tiles; 0: not known
 };
 
