@@ -115,6 +115,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
   const bool software = device_.physical().type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   if (options.arithmetic == Arithmetic::kF16) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kAlways);
   if (options.arithmetic == Arithmetic::kF32) kernels_.use_matrix_units(kernels::Kernels::MatrixUse::kNever);
+  kernels_.ask_units();
   read_tokens_ = plan::read_tokens(vulkan::topology_of(device_.physical()).type, kernels_.uses_matrix_units(),
                                    context_, options.prefill_rows);
 

@@ -299,14 +299,17 @@ class Kernels {
   /// Workgroups of DecodeAttention for one token and one part.
   uint32_t decode_attention_groups(const AttentionShape& shape) const;
 
-  /// How attention over prompts cuts up heads of this size; and how it is to do so from now on, nothing: as
-  /// usual.
-  PromptAttention prompt_attention(uint32_t head) const;
+  /// How attention over prompts cuts up `tokens` of one sequence; and how it is to do so from now on,
+  /// nothing: as usual.
+  PromptAttention prompt_attention(const AttentionShape& shape, uint32_t tokens) const;
   void set_prompt_attention(std::optional<PromptAttention> sizes) { prompt_attention_ = sizes; }
   /// Parts that attention of `tokens` of one sequence is best split into, for contexts up to `context`, as
   /// far as `parts` of a program has room.
   uint32_t prompt_splits(const AttentionShape& shape, uint32_t tokens, uint32_t context) const;
   const AttentionUnits& attention_units() const { return attention_units_; }
+  /// Asks the device how its lanes hold matrices (AttentionUnits::alike), where matrix units are used: what
+  /// is recorded later is faster for it. Takes some milliseconds of the device.
+  void ask_units();
 
   uint32_t subgroup() const { return subgroup_; }
   /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`, when

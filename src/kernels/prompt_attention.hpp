@@ -18,7 +18,8 @@ struct MatrixAttention {
   uint32_t keys = 32;  ///< that shared memory holds: a multiple of shape.n and shape.k that divides a page
   bool hold_queries = true;  ///< in registers; else in shared memory
   bool turn_values = false;  ///< so that neighbouring keys lie together
-  bool in_place = false;     ///< weights stay in registers: lanes hold sums and left matrices alike
+  bool in_place = false;     ///< weights stay where they are: `shape` is one of AttentionUnits::alike
+  bool ahead = false;        ///< the next tile's scores are made while values are summed
 };
 
 /// The constants of glsl/attention.comp, which needs no matrix units.
@@ -33,9 +34,10 @@ using PromptAttention = std::variant<MatrixAttention, LaneAttention>;
 
 /// What a device has for attention.
 struct AttentionUnits {
-  MatrixUnits matrix;         ///< `shapes`: those whose sums can become f16
-  bool loads_turned = false;  ///< matrices whose rows lie the other way load as fast
-  bool halves_twice = false;  ///< two lanes hold each element of a left matrix
+  MatrixUnits matrix;              ///< `shapes`: those whose sums can become f16
+  bool loads_turned = false;       ///< matrices whose rows lie the other way load as fast
+  bool halves_twice = false;       ///< two lanes hold each element of a left matrix
+  std::vector<UnitShape> alike{};  ///< whose sums lanes hold as they hold left matrices: what was asked
 };
 AttentionUnits attention_units(const vulkan::PhysicalDevice& device, uint32_t subgroup, uint32_t max_threads);
 
@@ -49,8 +51,10 @@ bool possible(const MatrixAttention& sizes, uint32_t head, const AttentionUnits&
 
 /// What is worth trying on matrix units, the usual choice first; empty where they cannot serve such heads.
 std::vector<MatrixAttention> attention_candidates(uint32_t head, const AttentionUnits& units);
-/// What to take where nothing better is known; on matrix units only with `use_units`.
-PromptAttention usual_prompt_attention(uint32_t head, const AttentionUnits& units, bool use_units);
+/// What to take for `rows` queries of all heads, where nothing better is known; on matrix units only with
+/// `use_units`.
+PromptAttention usual_prompt_attention(uint32_t head, uint64_t rows, const AttentionUnits& units,
+                                       bool use_units);
 /// The same of one token of each sequence; `sharing` query heads share a KV head.
 LaneAttention step_attention(uint32_t head, uint32_t sharing, const AttentionUnits& units);
 

@@ -72,8 +72,8 @@ inline void check_attention(const AttentionCase& c, const std::vector<Entry>& en
   const auto* halves = reinterpret_cast<const uint16_t*>(floats.data());
   const auto got = [&](size_t at) { return c.half_out ? quant::float_from_f16(halves[at]) : floats[at]; };
   const auto* untouched_halves = reinterpret_cast<const uint16_t*>(&kUntouched);
-  const bool units =
-      !one_token_each && std::holds_alternative<MatrixAttention>(kernels.prompt_attention(c.head));
+  const bool units = !one_token_each && std::holds_alternative<MatrixAttention>(kernels.prompt_attention(
+                                            pages.shape(c.heads, c.window), recorded));
   // In f32: scores of some `sharpness` are sums of `head` products; their error is one of the weights, in
   // proportion, and values are below 1. On matrix units weights are rounded to 11 bits, and so are keys and
   // values that are not f16.

@@ -62,7 +62,10 @@ TEST(PromptAttentionTest, NoTokensWriteNothing) {
 class MatrixAttentionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    units_ = shared_kernels().attention_units();
+    Kernels kernels = shared_kernels();
+    kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
+    kernels.ask_units();
+    units_ = kernels.attention_units();
     if (units_.matrix.shapes.empty()) GTEST_SKIP() << "the device has no matrix units";
   }
   /// `c` on the first shape of the device; blocks are small, so that a few tokens make several.
@@ -120,6 +123,30 @@ TEST_F(MatrixAttentionTest, EveryHeadSize) {
     c.sizes = candidates.front();
     check_prefill(c, 60, 10, 12);
   }
+}
+
+/// Scores of the next tile made while values are summed; weights where they are, where the device allows it.
+TEST_F(MatrixAttentionTest, Ahead) {
+  AttentionCase c = with({.head = 16, .window = 50}, 2, 1, 16, true, false);
+  auto& sizes = std::get<MatrixAttention>(*c.sizes);
+  sizes.ahead = true;
+  sizes.in_place = !units_.alike.empty();
+  if (sizes.in_place) sizes.shape = units_.alike[0];
+  for (const uint32_t first : {0U, 5U, 70U, 190U}) {
+    for (const uint32_t count : {1U, 9U, 66U}) check_prefill(c, first, count, count + 1);
+  }
+  c.window = 0;
+  for (const float sharpness : {0.01F, 60.0F, 400.0F}) {
+    c.sharpness = sharpness;
+    check_prefill(c, 100, 20, 20);
+  }
+}
+
+TEST_F(MatrixAttentionTest, AheadInParts) {
+  AttentionCase c = with({.head = 16, .splits = 4}, 2, 1, 16, true, false);
+  std::get<MatrixAttention>(*c.sizes).ahead = true;
+  check_prefill(c, 120, 20, 22);
+  check_prefill(c, 0, 10, 10);
 }
 
 TEST_F(MatrixAttentionTest, OtherSizes) {

@@ -3,10 +3,14 @@
 // (https://arxiv.org/abs/2307.08691), so that no score ever goes to memory. See attention_rows.glsl for what lies where.
 //
 // A subgroup owns ROW_TILES * M rows; the workgroup's subgroups share tiles of KEYS keys and values, which lie in shared
-// memory as f16. While scores are computed the tile's values are on their way, and while values are summed the next
-// keys. Scores are matrices queries (M, K) times keys (K, N) in f32, with log2(e) in the queries; weights are
+// memory as f16. Scores are matrices queries (M, K) times keys (K, N) in f32, with log2(e) in the queries; weights are
 // exp2(score - reference) elementwise in registers, and as f16 left matrices again: where lanes hold both alike they
 // stay where they are, else they go through shared memory. Sums of values (M, N) and weights are f32.
+//
+// With AHEAD, the next tile's scores are made between the barriers that a tile's values are summed between: products
+// go on while weights are made, and there is one barrier a tile, for two places of a tile in shared memory and another
+// tile of scores in registers. Without, a tile's values are on their way while its scores are made, and the next keys
+// while its values are summed.
 //
 // Which lane holds which element is not known. So what belongs to a row is held as a matrix of equal columns. A
 // reference is near the greatest score of its row so far, not equal to it: it rises when a weight would leave the range
@@ -30,6 +34,7 @@ layout(constant_id = 14) const uint KEYS = 32;            // a multiple of N and
 layout(constant_id = 15) const bool HOLD_QUERIES = true;  // in registers; else in shared memory
 layout(constant_id = 16) const bool TURN_VALUES = false;  // so that neighbouring keys lie together
 layout(constant_id = 17) const bool IN_PLACE = false;     // lanes hold sums (M, N) and left matrices alike; N == K
+layout(constant_id = 18) const bool AHEAD = false;
 
 const uint THREADS = SUBGROUPS * SUBGROUP;
 const uint SUBGROUP_ROWS = ROW_TILES * M;
@@ -43,6 +48,9 @@ const uint SLICE_STRIDE = K / 8 + 1;   // of a matrix of queries
 const uint WEIGHT_PLACE = IN_PLACE ? 0 : SUBGROUP_ROWS * WEIGHT_STRIDE;
 const uint MATRIX_PLACE = M * (FLOAT_STRIDE > SLICE_STRIDE ? FLOAT_STRIDE : SLICE_STRIDE);
 const uint PLACE = WEIGHT_PLACE > MATRIX_PLACE ? WEIGHT_PLACE : MATRIX_PLACE;  // of a subgroup
+const uint KEY_TILE = KEYS * ROW_STRIDE;
+const uint VALUE_TILE = (TURN_VALUES ? HEAD : KEYS) * VALUE_STRIDE;
+const uint BUFFERS = AHEAD ? 2 : 1;
 const uint ROWS_EACH = (M + SUBGROUP - 1) / SUBGROUP;  // rows of a matrix that a lane sees to
 
 const float kLog2e = 1.4426950408889634;
@@ -54,8 +62,8 @@ const float kBelow = 6;
 const float kMost = 13;
 const float kLargestHalf = 65504;
 
-shared uvec4 key_tile[KEYS * ROW_STRIDE];
-shared uvec4 value_tile[(TURN_VALUES ? HEAD : KEYS) * VALUE_STRIDE];
+shared uvec4 key_tile[BUFFERS * KEY_TILE];
+shared uvec4 value_tile[BUFFERS * VALUE_TILE];
 shared uvec4 query_tile[HOLD_QUERIES ? 1 : ROWS * ROW_STRIDE];
 shared uvec4 places[SUBGROUPS * PLACE];  // of each subgroup: weights, or a matrix on its way
 shared float row_positions[ROWS];        // less that of the block's first row
@@ -65,11 +73,14 @@ shared float column_numbers[N];
 #define RIGHT coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB>
 #define SUMS coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>
 LEFT query[HOLD_QUERIES ? ROW_TILES : 1][HOLD_QUERIES ? HEAD / K : 1];
-SUMS score[ROW_TILES][KEYS / N];
+SUMS score[ROW_TILES][KEYS / N];       // of this tile, later its weights
+SUMS next_score[ROW_TILES][KEYS / N];  // of the tile that products are made of
 SUMS sum[ROW_TILES][HEAD / N];
 SUMS start[ROW_TILES];   // minus references: equal columns
 SUMS weight[ROW_TILES];  // sums over every N-th key
 bool settled = false;    // every row of the subgroup has a reference
+uint key_base = 0;       // of the tile that products are made of; with AHEAD, the other one is stored to
+uint value_base = 0;
 
 // What a lane has on its way of a tile of keys and a tile of values, in pieces. Values that are turned come as pieces of
 // two neighbouring keys.
@@ -127,19 +138,19 @@ uvec4 halves(uint format, uvec4 raw, uint row, uint piece, bool written) {
     tile[row + piece] = words;                                           \
   }
 
-/// Puts the keys that were loaded into their tile, of which the first `written` are there.
-void store_keys(uint first_row, uint written) {
+/// Puts the keys that were loaded into the tile at `base`, of which the first `written` are there.
+void store_keys(uint base, uint first_row, uint written) {
   [[unroll]] for (uint i = 0; i < LOADS; ++i) {
     const uint number = gl_LocalInvocationIndex + i * THREADS;
     const uvec2 at = tile_place(number, false);
     const uvec4 words = halves(K_FORMAT, next_keys[i], first_row + at.x, at.y, at.x < written);
     if (KEYS * PIECES % THREADS == 0 || number < KEYS * PIECES) {
-      STORE_PIECE(key_tile, K_FORMAT, at.x * ROW_STRIDE, at.y, words)
+      STORE_PIECE(key_tile, K_FORMAT, base + at.x * ROW_STRIDE, at.y, words)
     }
   }
 }
 
-void store_values(uint first_row, uint written) {
+void store_values(uint base, uint first_row, uint written) {
   if (TURN_VALUES) {
     [[unroll]] for (uint i = 0; i < PAIRS; ++i) {
       const uint number = gl_LocalInvocationIndex + i * THREADS;
@@ -151,7 +162,7 @@ void store_values(uint first_row, uint written) {
           const uint dimension = 4 * kv_four(V_FORMAT, at.y, j / 4) + j % 4;
           const uint both = j % 2 == 0 ? (even[j / 2] & 0xFFFFu) | odd[j / 2] << 16
                                        : even[j / 2] >> 16 | (odd[j / 2] & 0xFFFF0000u);
-          value_tile[dimension * VALUE_STRIDE + at.x / 8][at.x / 2 % 4] = both;
+          value_tile[base + dimension * VALUE_STRIDE + at.x / 8][at.x / 2 % 4] = both;
         }
       }
     }
@@ -161,7 +172,7 @@ void store_values(uint first_row, uint written) {
       const uvec2 at = tile_place(number, false);
       const uvec4 words = halves(V_FORMAT, next_values[i], first_row + at.x, at.y, at.x < written);
       if (KEYS * PIECES % THREADS == 0 || number < KEYS * PIECES) {
-        STORE_PIECE(value_tile, V_FORMAT, at.x * VALUE_STRIDE, at.y, words)
+        STORE_PIECE(value_tile, V_FORMAT, base + at.x * VALUE_STRIDE, at.y, words)
       }
     }
   }
@@ -210,13 +221,6 @@ void load_queries(uint first_row) {
   }
 }
 
-/// score = minus the references.
-void begin_scores() {
-  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
-    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) score[t][n] = start[t];
-  }
-}
-
 /// Puts kMasked where a row does not see the key. `ahead`: the first key's position less that of the block's first row.
 void mask_scores(int ahead) {
   SUMS column;
@@ -236,17 +240,23 @@ void mask_scores(int ahead) {
   }
 }
 
-/// score += matrices `k` of the queries' dimensions times the tile's keys.
+/// next_score += matrices `k` of the queries' dimensions times the tile's keys.
 void multiply_keys(uint k, LEFT left[ROW_TILES]) {
   [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
     RIGHT right;
-    coopMatLoad(right, key_tile, n * N * ROW_STRIDE + k * (K / 8), ROW_STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
-    [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) score[t][n] = coopMatMulAdd(left[t], right, score[t][n]);
+    coopMatLoad(right, key_tile, key_base + n * N * ROW_STRIDE + k * (K / 8), ROW_STRIDE,
+                gl_CooperativeMatrixLayoutColumnMajor);
+    [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+      next_score[t][n] = coopMatMulAdd(left[t], right, next_score[t][n]);
+    }
   }
 }
 
-/// score += queries times the keys of the tile.
+/// next_score = queries times the keys of the tile, less the references.
 void multiply_keys() {
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) next_score[t][n] = start[t];
+  }
   LEFT left[ROW_TILES];
   if (HOLD_QUERIES) {
     [[unroll]] for (uint k = 0; k < HEAD / K; ++k) {
@@ -261,6 +271,12 @@ void multiply_keys() {
       }
       multiply_keys(k, left);
     }
+  }
+}
+
+void take_next_scores() {
+  [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
+    [[unroll]] for (uint n = 0; n < KEYS / N; ++n) score[t][n] = next_score[t][n];
   }
 }
 
@@ -321,8 +337,8 @@ void raise_references() {
   settled = subgroupBallot(!all_set) == uvec4(0);
 }
 
-/// Makes weights of scores; unless they can stay where they are, puts them into the subgroup's place.
-void weigh() {
+/// Sees to it that no weight will leave the range of f16.
+void settle_references() {
   float greatest = kMasked;
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
     [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
@@ -330,6 +346,10 @@ void weigh() {
     }
   }
   if (!settled || subgroupBallot(greatest > kMost) != uvec4(0)) raise_references();
+}
+
+/// Makes weights of scores; unless they can stay where they are, puts them into the subgroup's place.
+void weigh() {
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
     [[unroll]] for (uint n = 0; n < KEYS / N; ++n) {
       [[unroll]] for (uint i = 0; i < start[t].length(); ++i) {
@@ -361,10 +381,10 @@ void multiply_values() {
     [[unroll]] for (uint d = 0; d < HEAD / N; ++d) {
       RIGHT right;
       if (TURN_VALUES) {
-        coopMatLoad(right, value_tile, d * N * VALUE_STRIDE + k * (K / 8), VALUE_STRIDE,
+        coopMatLoad(right, value_tile, value_base + d * N * VALUE_STRIDE + k * (K / 8), VALUE_STRIDE,
                     gl_CooperativeMatrixLayoutColumnMajor);
       } else {
-        coopMatLoad(right, value_tile, k * K * VALUE_STRIDE + d * (N / 8), VALUE_STRIDE,
+        coopMatLoad(right, value_tile, value_base + k * K * VALUE_STRIDE + d * (N / 8), VALUE_STRIDE,
                     gl_CooperativeMatrixLayoutRowMajor);
       }
       [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) sum[t][d] = coopMatMulAdd(left[t], right, sum[t][d]);
@@ -417,61 +437,123 @@ void store_rows(uint first_row) {
   }
 }
 
+// What the workgroup and the subgroup are to do: see main().
+PageTable pages;
+uint to_values;       // bytes from a page's keys to its values
+uvec2 part;           // tiles, from x to before y
+uint block_position;  // of the first row
+uint last;            // position of the last row: keys beyond it need not be there
+bool works;           // the subgroup has rows
+uint own_first;       // positions of its rows
+uint own_last;
+
+/// The first key of a tile, or of the last one: that is loaded again after the end, because a branch would part what is
+/// to overlap.
+uint first_key_of(uint tile) { return min(tile, max(part.y, 1) - 1) * KEYS; }
+uint written_from(uint first_key) { return last + 1 - min(first_key, last); }
+
+void load_tile_keys(uint tile) {
+  const uint first_key = first_key_of(tile);
+  load_keys(tile_rows(pages, first_key), first_key % kPageTokens);
+}
+void load_tile_values(uint tile) {
+  const uint first_key = first_key_of(tile);
+  load_values(tile_rows(pages, first_key) + to_values, first_key % kPageTokens);
+}
+void store_tile_keys(uint base, uint tile) {
+  const uint first_key = first_key_of(tile);
+  store_keys(base, first_key % kPageTokens, written_from(first_key));
+}
+void store_tile_values(uint base, uint tile) {
+  const uint first_key = first_key_of(tile);
+  store_values(base, first_key % kPageTokens, written_from(first_key));
+}
+
+/// Some of the subgroup's rows do not see some of the tile's keys.
+bool masked(uint first_key) {
+  return first_key + KEYS - 1 > own_first || first_key < first_seen(own_last);
+}
+
+void run_in_turn() {
+  store_tile_keys(0, part.x);
+  barrier();
+  for (uint tile = part.x; tile < part.y; ++tile) {
+    const uint first_key = tile * KEYS;
+    const bool seen = works && first_key <= own_last && first_key + KEYS > first_seen(own_first);
+    if (seen) {
+      multiply_keys();
+      take_next_scores();
+      if (masked(first_key)) mask_scores(int(first_key) - int(block_position));
+      settle_references();
+      weigh();
+    }
+    store_tile_values(0, tile);
+    load_tile_keys(tile + 1);
+    barrier();
+    if (seen) multiply_values();
+    store_tile_keys(0, tile + 1);
+    load_tile_values(tile + 1);
+    barrier();
+  }
+}
+
+void run_ahead() {
+  store_tile_keys(0, part.x);
+  store_tile_values(0, part.x);
+  load_tile_keys(part.x + 1);
+  store_tile_keys(KEY_TILE, part.x + 1);
+  barrier();
+  multiply_keys();
+  take_next_scores();
+  barrier();
+  key_base = KEY_TILE;
+  [[dont_unroll]] for (uint tile = part.x; tile < part.y; ++tile) {
+    load_tile_keys(tile + 2);
+    load_tile_values(tile + 1);
+    if (masked(tile * KEYS)) mask_scores(int(tile * KEYS) - int(block_position));
+    settle_references();
+    weigh();
+    multiply_keys();
+    multiply_values();
+    take_next_scores();
+    key_base = KEY_TILE - key_base;
+    value_base = VALUE_TILE - value_base;
+    store_tile_keys(key_base, tile + 2);
+    store_tile_values(value_base, tile + 1);
+    barrier();
+  }
+}
+
 void main() {
   const uint first_row = block_number() * ROWS;
   if (first_row >= rows_in_batch()) return;
   const uint last_row = min(first_row + ROWS, rows_in_batch()) - 1;
-  const uint block_position = position_of(first_row);
+  block_position = position_of(first_row);
+  last = position_of(last_row);
   for (uint row = gl_LocalInvocationIndex; row < ROWS; row += THREADS) {
     row_positions[row] = float(position_of(min(first_row + row, last_row)) - block_position);
   }
   for (uint column = gl_LocalInvocationIndex; column < N; column += THREADS) column_numbers[column] = float(column);
-  PageTable pages = PageTable(tables.slot[batch.entries[first_row / SHARING].slot]);
-  const uint last = position_of(last_row);
-  const uvec2 part = tiles_of_part(block_position, last, KEYS);
-  const uint to_values = values_from_keys(v_offset, kv_head(), K_FORMAT, V_FORMAT);
-
-  // This subgroup's rows, and the positions that they have.
+  pages = PageTable(tables.slot[batch.entries[first_row / SHARING].slot]);
+  part = tiles_of_part(block_position, last, KEYS);
+  to_values = values_from_keys(v_offset, kv_head(), K_FORMAT, V_FORMAT);
   const uint own_row = first_row + gl_SubgroupID * SUBGROUP_ROWS;
-  const uint own_first = position_of(min(own_row, last_row));
-  const uint own_last = position_of(min(own_row + SUBGROUP_ROWS - 1, last_row));
+  works = own_row <= last_row;
+  own_first = position_of(min(own_row, last_row));
+  own_last = position_of(min(own_row + SUBGROUP_ROWS - 1, last_row));
 
-  uint64_t rows = tile_rows(pages, part.x * KEYS);
-  uint first_key = part.x * KEYS;
-  if (part.x < part.y) {
-    load_keys(rows, first_key % kPageTokens);
-    load_values(rows + to_values, first_key % kPageTokens);
-  }
+  load_tile_keys(part.x);
+  load_tile_values(part.x);
   load_queries(own_row);
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
     start[t] = SUMS(kUnset);
     weight[t] = SUMS(0.0);
     [[unroll]] for (uint d = 0; d < HEAD / N; ++d) sum[t][d] = SUMS(0.0);
   }
-  store_keys(first_key % kPageTokens, last + 1 - min(first_key, last));
-  barrier();
-
-  for (uint tile = part.x; tile < part.y; ++tile) {
-    first_key = tile * KEYS;
-    // The last tile is loaded once more: a branch would part what is to overlap.
-    const uint next_key = min(tile + 1, part.y - 1) * KEYS;
-    rows = tile_rows(pages, next_key);
-    const bool seen = own_row <= last_row && first_key <= own_last && first_key + KEYS > first_seen(own_first);
-    if (seen) {
-      begin_scores();
-      multiply_keys();
-      if (first_key + KEYS - 1 > own_first || first_key < first_seen(own_last)) {
-        mask_scores(int(first_key) - int(block_position));
-      }
-      weigh();
-    }
-    store_values(first_key % kPageTokens, last + 1 - first_key);
-    load_keys(rows, next_key % kPageTokens);
-    barrier();
-    if (seen) multiply_values();
-    store_keys(next_key % kPageTokens, last + 1 - next_key);
-    load_values(rows + to_values, next_key % kPageTokens);
-    barrier();
+  if (AHEAD) {
+    run_ahead();
+  } else {
+    run_in_turn();
   }
-  if (own_row <= last_row) store_rows(own_row);
+  if (works) store_rows(own_row);
 }
