@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "caldera/error.hpp"
+#include "isa/assembly.hpp"
 #include "isa/compiled_pipeline.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/state.hpp"
@@ -48,7 +49,8 @@ plan::KvFormat format_of(const std::string& name) {
   return name == "q8_0" ? plan::KvFormat::kQ8_0 : plan::KvFormat::kQ4_0;
 }
 
-/// "usual", "HEADS.KEYS.SUBGROUPS.LANES", or "HEADS.KEYS.SUBGROUPS.MxNxK" on matrix units.
+/// "usual", "HEADS.KEYS.SUBGROUPS.LANES", or "HEADS.KEYS.SUBGROUPS.MxNxK" on matrix units, and there ".s"
+/// for queries in shared memory.
 std::optional<DecodeAttentionSizes> sizes_of(const std::string& text) {
   if (text == "usual") return std::nullopt;
   DecodeAttentionSizes sizes{};
@@ -192,8 +194,13 @@ void print_code(const vulkan::Instance& instance, const Options& options) {
     recording.finish();
     for (const vulkan::Pipeline* pipeline : pipelines.all()) {
       fmt::print("{} {}:", text, pipeline->name);
-      for (const auto& [name, value] : isa::inspect(device, *pipeline).statistics)
-        fmt::print(" {} {};", name, value);
+      const isa::CompiledPipeline compiled = isa::inspect(device, *pipeline);
+      for (const auto& [name, value] : compiled.statistics) fmt::print(" {} {};", name, value);
+      const auto loop = isa::loop_of_matrices(compiled.assembly);
+      if (loop && loop->mix.wmma > 0) {
+        fmt::print(" a tile: {} vector cycles, {} matrices, {} of shared memory, {} of memory;",
+                   loop->mix.valu_cycles, loop->mix.wmma, loop->mix.lds, loop->mix.vmem);
+      }
       fmt::print("\n");
     }
   }
@@ -201,7 +208,7 @@ void print_code(const vulkan::Instance& instance, const Options& options) {
 
 void measure(const Options& options) {
   const vulkan::Instance instance;
-  if (options.code) print_code(instance, options);
+  if (options.code) return print_code(instance, options);
   vulkan::Device device(instance, instance.choose(options.device));
   vulkan::PipelineStore pipelines(device, "");
   fmt::print("heads {}, {}, {} sequences; microseconds a layer\n", fmt::join(options.heads, " "),
@@ -249,7 +256,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 65536));
   app.add_option("--runs", options.runs, "Runs of each, the median counts (default: 7)")
       ->check(CLI::Range(1, 1000));
-  app.add_flag("--code", options.code, "Print what the driver says of the compiled kernels");
+  app.add_flag("--code", options.code,
+               "Print what the driver says of the compiled kernels, and time nothing");
   CLI11_PARSE(app, argc, argv);
   try {
     measure(options);

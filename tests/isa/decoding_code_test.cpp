@@ -33,7 +33,7 @@ std::string name_of(const Kernel& kernel) {
 
 /// Queries or sums of many columns that stay in registers.
 bool fills_registers(const Kernel& kernel) {
-  return kernel.of.columns > 4 || kernel.compiled.name == "decode_attention" ||
+  return kernel.of.columns > 4 || kernel.compiled.name.starts_with("decode_attention") ||
          kernel.compiled.name == "attention";
 }
 

@@ -313,6 +313,10 @@ TEST(DecodeAttentionUnitsChoiceTest, ServesTheHeadsThatItCan) {
   AttentionUnits units;
   units.matrix = {{{16, 16, 16}, {16, 8, 16}, {16, 8, 8}}, 32, 1024, 49152, false};
   EXPECT_FALSE(decode_attention_on_units(128, 4, units));  // not known to be faster
+  units.halves_twice = true;
+  EXPECT_FALSE(decode_attention_on_units(128, 8, units));
+  EXPECT_TRUE(decode_attention_on_units(128, 16, units));
+  units.halves_twice = false;
   units.loads_turned = true;
   for (const uint32_t head : {64U, 128U}) {
     for (const uint32_t sharing : {1U, 4U, 7U, 8U, 16U, 24U}) {

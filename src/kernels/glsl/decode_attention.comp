@@ -36,6 +36,8 @@ float value_middle[HEADS][SLICES];
 uint lane_piece() { return gl_SubgroupInvocationID % LANES; }
 uint lane_slot() { return gl_SubgroupInvocationID / LANES; }
 
+vec4 load_sums(uint at) { return uintBitsToFloat(memory[at]); }
+
 void put_query(uint query, uvec4 at, vec4 value) {
   [[unroll]] for (uint i = 0; i < 4; ++i) queries[query * FOURS + at[i] / 4][at[i] % 4] = value[i];
 }

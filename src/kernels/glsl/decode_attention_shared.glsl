@@ -16,6 +16,9 @@ shared uint finished;
 /// Puts four dimensions of a query, prepared, where the kernel keeps them; `at`: which, as step_dimensions() says.
 void put_query(uint query, uvec4 at, vec4 value);
 
+/// Four dimensions of a head's sums that were put into `memory` at `at`.
+vec4 load_sums(uint at);
+
 /// The keys of one part, in tiles: those from `begin` to before `end`.
 struct Part {
   uint number;
@@ -122,7 +125,7 @@ void merge_round(uint token, uint first_head, uint most_heads, uint first, uint 
     for (uint s = 0; s < busy; ++s) {
       const float shrink = exp(maxima[s * HEADS + q] - greatest);
       weight += shrink * totals[s * HEADS + q];
-      value += shrink * uintBitsToFloat(memory[s * SHARE + at]);
+      value += shrink * load_sums(s * SHARE + at);
     }
     if (part.parts == 1) {
       store(token, first_head + q, four, value / weight, wanted);

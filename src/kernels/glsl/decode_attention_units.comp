@@ -57,20 +57,58 @@ uint weight_place() { return gl_SubgroupID * SHARE + TILE_PIECES; }
 uint score_head(uint i) { return min(i * SUBGROUP + lane(), N * HEAD_FOURS - 1) / HEAD_FOURS; }
 uint score_four(uint i) { return min(i * SUBGROUP + lane(), N * HEAD_FOURS - 1) % HEAD_FOURS; }
 
+vec4 load_sums(uint at) {
+  const vec4 four = uintBitsToFloat(memory[at]);
+  return V_FORMAT == kKvF16 ? four : four.xzyw;
+}
+
 void put_query(uint query, uvec4 at, vec4 value) {
   const uvec4 words = pack_step(at, clamp(value * kLog2e, -kLargestHalf, kLargestHalf));
   query_rows[query * ROW_STRIDE + words.x / 4][words.x % 4] = words.y;
   query_rows[query * ROW_STRIDE + words.z / 4][words.z % 4] = words.w;
 }
 
+/// Pieces that a lane loads at once.
+uint together(uint format) { return format == kKvF16 ? 1 : 2; }
+
 /// Where this lane's piece `i` of a tile lies: x the row, y the piece of it. A load of all lanes is whole rows, so that
 /// the places of a lane's pieces are constants apart.
-uvec2 place_of(uint i) { return uvec2(lane() / PIECES + i * (SUBGROUP / PIECES), lane() % PIECES); }
+uvec2 place_of(uint format, uint i) {
+  const uint loads = PIECES / together(format);  // of a row
+  return uvec2(lane() / loads + i / together(format) * (SUBGROUP / loads),
+               lane() % loads * together(format) + i % together(format));
+}
 
-/// This lane's pieces of a tile's rows, from `first_row` of a page on.
+/// This lane's pieces of a tile's rows, from `first_row` of a page on; of formats of blocks first all codes, then scales.
 void load_rows(uint format, uint64_t rows, uint first_row, out uvec4 raw[LOADS]) {
-  const KvPlace place = kv_place(format, rows, first_row + place_of(0).x, place_of(0).y);
-  [[unroll]] for (uint i = 0; i < LOADS; ++i) raw[i] = load_kv(format, place, i * (SUBGROUP / PIECES));
+  const uvec2 first = place_of(format, 0);
+  const KvPlace place = kv_place(format, rows, first_row + first.x, first.y);
+  [[unroll]] for (uint i = 0; i < LOADS / together(format); ++i) {
+    const uint later = place_of(format, i * together(format)).x - first.x;
+    if (format == kKvF16) {
+      raw[i] = load_kv(format, place, later);
+    } else {
+      raw[i] = load_kv_codes(format, place, later);
+      raw[LOADS / 2 + i].x = load_kv_scales(place, later);
+    }
+  }
+}
+
+/// This lane's piece `i` as f16; of formats of blocks each four in the order 0 2 1 3.
+uvec4 halves(uint format, uvec4 raw[LOADS], uint i, uint row) {
+  uvec4 words = raw[i / together(format)];
+  if (format != kKvF16) {
+    const uvec2 codes = format == kKvQ4 ? uvec2(words[i % 2]) : i % 2 == 0 ? words.xy : words.zw;
+    words = kv_halves_exchanged(format, codes, raw[LOADS / 2 + i / 2].x,
+                                kv_scale_index(row, place_of(format, i).y));
+  }
+  return words;
+}
+
+/// A piece of own_row, the same way.
+uvec4 own_halves(uint format, uint piece) {
+  const uvec4 raw = own_row[piece];
+  return format == kKvF16 ? raw : kv_halves_exchanged(format, raw.xy, raw.z, 0);
 }
 
 /// Puts a piece where it becomes part of a matrix.
@@ -91,8 +129,8 @@ void put_piece(uint format, uvec2 at, uvec4 words) {
 /// anything, NaN too, which no weight of zero would silence. The new token's comes from own_row, from `own` on.
 void put_rows(uint format, uvec4 raw[LOADS], uint first_key, uint own, bool edge, uint earliest, uint position) {
   [[unroll]] for (uint i = 0; i < LOADS; ++i) {
-    const uvec2 at = place_of(i);
-    put_piece(format, at, kv_halves(format, raw[i], kv_scale_index(first_key + at.x, at.y)));
+    const uvec2 at = place_of(format, i);
+    put_piece(format, at, halves(format, raw, i, first_key + at.x));
   }
   if (edge) {
     meet_subgroup();
@@ -100,9 +138,18 @@ void put_rows(uint format, uvec4 raw[LOADS], uint first_key, uint own, bool edge
       const uvec2 at = uvec2(number / PIECES, number % PIECES);
       const uint key = first_key + at.x;
       if (key < earliest || key >= position) {
-        put_piece(format, at, kv_halves(format, key == position ? own_row[own + at.y] : uvec4(0), 0));
+        put_piece(format, at, key == position ? own_halves(format, own + at.y) : uvec4(0));
       }
     }
+  }
+}
+
+/// Puts the queries' fours into the order of the keys'.
+void exchange_queries() {
+  for (uint at = gl_LocalInvocationIndex; at < N * ROW_STRIDE; at += SUBGROUPS * SUBGROUP) {
+    const uvec4 words = query_rows[at];
+    query_rows[at] = uvec4((words.x & 0xFFFFu) | words.y << 16, words.x >> 16 | (words.y & 0xFFFF0000u),
+                           (words.z & 0xFFFFu) | words.w << 16, words.z >> 16 | (words.w & 0xFFFF0000u));
   }
 }
 
@@ -239,6 +286,10 @@ void main() {
   }
   barrier();
 
+  if (K_FORMAT != kKvF16) {
+    exchange_queries();
+    barrier();
+  }
   [[unroll]] for (uint k = 0; k < HEAD / K; ++k) {
     coopMatLoad(query[k], query_rows, k * (K / 8), ROW_STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
   }

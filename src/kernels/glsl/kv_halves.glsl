@@ -24,3 +24,19 @@ uvec4 kv_halves(uint format, uvec4 raw, uint index) {
   }
   return words;
 }
+
+/// The same of q8_0 and q4_0, each four in the order 0 2 1 3, for fewer instructions: bytes 0 and 2 of codes are halves
+/// of a word where they are. `scale`: a word whose half `index & 1` it is.
+uvec4 kv_halves_exchanged(uint format, uvec2 raw, uint scale, uint index) {
+  const bool bytes = format == kKvQ8;
+  const uvec4 codes = bytes ? uvec4(raw.x, raw.x >> 8, raw.y, raw.y >> 8)
+                            : uvec4(raw.x, raw.x >> 8, raw.x >> 4, raw.x >> 12);
+  const float16_t zero = float16_t(1024 + kv_middle(format));
+  const float16_t factor = unpackFloat2x16(scale >> (16 * (index & 1))).x;
+  uvec4 words;
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    const uint two = (codes[i] & (bytes ? 0x00FF00FFu : 0x000F000Fu)) ^ (bytes ? 0x64806480u : 0x64006400u);
+    words[i] = packFloat2x16((unpackFloat2x16(two) - zero) * factor);
+  }
+  return words;
+}

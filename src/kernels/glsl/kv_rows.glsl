@@ -54,6 +54,13 @@ KvPlace kv_place(uint format, uint64_t rows, uint row, uint piece) {
                  kv_scale_index(row, piece));
 }
 
+/// The word that the scale of the piece of the row `later` rows further is half of.
+uint load_kv_scales(KvPlace from, uint later) {
+  return kKvBlocks % 2 == 0
+             ? Words(from.scales + uint64_t(4 * (from.scale / 2)) + uint64_t(2 * later * kKvBlocks)).v[0]
+             : Words(from.scales).v[(from.scale + later * kKvBlocks) / 2];
+}
+
 /// The same piece of the row `later` rows further, as it lies in memory: in f16 four words, in q8_0 two words of codes,
 /// in q4_0 one; then, third, the word that the scale is half of (kv_scale). `later` is a constant, so that it becomes a
 /// part of the instruction.
@@ -66,12 +73,15 @@ uvec4 load_kv(uint format, KvPlace from, uint later) {
   } else {
     raw.x = Words(codes).v[0];
   }
-  if (kKvBlocks % 2 == 0) {
-    raw.z = Words(from.scales + uint64_t(4 * (from.scale / 2)) + uint64_t(2 * later * kKvBlocks)).v[0];
-  } else {
-    raw.z = Words(from.scales).v[(from.scale + later * kKvBlocks) / 2];
-  }
+  raw.z = load_kv_scales(from, later);
   return raw;
+}
+
+/// The codes of two neighbouring pieces of q8_0 or q4_0, the first even, of the row `later` rows further: two words a
+/// piece in q8_0, one in q4_0.
+uvec4 load_kv_codes(uint format, KvPlace from, uint later) {
+  const uint64_t codes = from.codes + uint64_t(later * kv_row_bytes(format));
+  return format == kKvQ8 ? load_words4(codes, 0) : uvec4(unpackUint2x32(Words64(codes).v[0]), 0, 0);
 }
 
 vec4 bytes_as_floats(uint word) { return vec4(word & 0xFFu, word >> 8 & 0xFFu, word >> 16 & 0xFFu, word >> 24); }
