@@ -198,6 +198,9 @@ class Model : public std::enable_shared_from_this<Model> {
   /// As above for messages given as JSON in the OpenAI shape (tool calls, content parts).
   std::string apply_chat_template_json(std::string_view messages_json, const ChatOptions& options = {}) const;
 
+  /// The template's source, a Jinja program.
+  std::string_view chat_template() const;
+
   engine::Engine& engine() const;            ///< for Session; not part of the public interface
   const text::Tokenizer& tokenizer() const;  ///< as above
 

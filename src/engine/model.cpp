@@ -108,6 +108,9 @@ uint32_t Model::context() const {
 engine::Engine& Model::engine() const {
   return *state_->engine;
 }
+std::string_view Model::chat_template() const {
+  return state_->template_source;
+}
 const text::Tokenizer& Model::tokenizer() const {
   return *state_->tokenizer;
 }

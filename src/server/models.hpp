@@ -11,6 +11,7 @@
 #include "caldera/model.hpp"
 #include "caldera/service.hpp"
 #include "server/api_error.hpp"
+#include "server/language.hpp"
 
 namespace caldera::server {
 
@@ -19,6 +20,7 @@ struct ServedModel {
   std::string name;
   std::shared_ptr<Model> model;  ///< null in tests of the front alone
   std::shared_ptr<Service> service;
+  std::shared_ptr<const Language> language{};  ///< null: language_of(model), which tests replace
 };
 
 /// A model as /v1/models and /v1/status show it.

@@ -1,0 +1,46 @@
+// What the endpoints ask of a model besides answers: tokens, its chat template, constraints.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caldera/model.hpp"
+#include "caldera/service.hpp"
+
+namespace caldera::server {
+
+/// What an answer must look like.
+struct AnswerFormat {
+  enum class Kind { kText, kJson, kJsonSchema, kRegex };
+  Kind kind = Kind::kText;
+  std::string source;  ///< the schema as JSON, or the pattern
+};
+
+/// Safe from any thread.
+class Language {
+ public:
+  virtual ~Language() = default;
+  /// As Model::tokenize().
+  virtual std::vector<Token> tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
+  /// Bytes of one token, control tokens too; empty for a token that there is none of.
+  virtual std::string piece(Token token) const = 0;
+  /// As Model::apply_chat_template_json().
+  virtual std::string apply_chat_template(std::string_view messages_json,
+                                          const ChatOptions& options) const = 0;
+  /// The template's source.
+  virtual std::string_view chat_template() const = 0;
+  /// Whether the template is the model's own, which then writes its BOS itself.
+  virtual bool has_chat_template() const = 0;
+  virtual uint32_t context() const = 0;     ///< most tokens of prompt and answer
+  virtual uint32_t vocabulary() const = 0;  ///< number of tokens
+  /// Null for kText. Errors: kInput (a schema or pattern that cannot be enforced, with where), kUnsupported.
+  virtual std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const = 0;
+};
+
+/// The language of a loaded model.
+std::shared_ptr<const Language> language_of(std::shared_ptr<Model> model);
+
+}  // namespace caldera::server
