@@ -30,7 +30,7 @@ std::optional<uint32_t> longest_that_fits(uint32_t wanted, const std::string& pa
     plan::Options use;
     use.use = {.context = wanted, .sequences = options.sequences, .prefill_rows = options.prefill_rows};
     use.memory_limit = options.memory_limit;
-    return plan::longest_context(shape, topology, use, plan::KvFormat::kF16);
+    return plan::longest_context(shape, topology, use, options.kv);
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -71,7 +71,8 @@ std::string context_warning(const ModelInfo& info, uint32_t context) {
       info.scaled_context, context);
 }
 
-std::string too_long(size_t tokens, uint32_t context, const std::string& path, const LoadOptions& options) {
+std::string too_long(size_t tokens, const Model& model, const std::string& path, const LoadOptions& options) {
+  const uint32_t context = model.context();
   std::string text =
       tokens > context ? fmt::format("the prompt is {} tokens, {} more than the context of {} holds", tokens,
                                      tokens - context, context)
@@ -81,8 +82,13 @@ std::string too_long(size_t tokens, uint32_t context, const std::string& path, c
   const std::optional<uint32_t> longest =
       tokens < wanted ? longest_that_fits(wanted, path, options) : std::nullopt;
   if (!longest) return text + ": shorten it, or raise --context";
-  if (*longest >= wanted) return text + fmt::format(": --context {} would hold it and an answer", wanted);
-  if (*longest > tokens) return text + fmt::format(": --context {} would just hold it", *longest);
+  const auto stretched = [&](uint32_t to) {
+    return to > model.info().scaled_context ? fmt::format("{} --rope-scaling yarn", to)
+                                            : fmt::format("{}", to);
+  };
+  if (*longest >= wanted)
+    return text + fmt::format(": --context {} would hold it and an answer", stretched(wanted));
+  if (*longest > tokens) return text + fmt::format(": --context {} would just hold it", stretched(*longest));
   return text +
          fmt::format(": shorten it to what memory holds, --context {}, or see 'caldera plan'", *longest);
 }

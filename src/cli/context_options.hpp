@@ -15,8 +15,8 @@ void declare_context_options(CLI::App& app, LoadOptions& options);
 /// One line when the context is longer than the model's positions reach, else nothing.
 std::string context_warning(const ModelInfo& info, uint32_t context);
 
-/// Why a prompt of `tokens` does not fit `context`, by how much, and what would hold it as far as the planner
-/// knows: `path` and `options` are those that the model was loaded with.
-std::string too_long(size_t tokens, uint32_t context, const std::string& path, const LoadOptions& options);
+/// Why a prompt of `tokens` does not fit the context of `model`, by how much, and what would hold it as far
+/// as the planner knows: `path` and `options` are those that the model was loaded with.
+std::string too_long(size_t tokens, const Model& model, const std::string& path, const LoadOptions& options);
 
 }  // namespace caldera::cli

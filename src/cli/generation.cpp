@@ -91,17 +91,23 @@ std::vector<Token> conversation_tokens(const Model& model, std::span<const Messa
 Generation stream_answer(Session& session, GenerateOptions options, bool quiet, bool silent) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   std::exception_ptr failure;  // kept, because the engine need not expect its callbacks to throw
-  ProgressBar bar("reading the prompt", !quiet, std::chrono::milliseconds(500));
   const size_t tokens = session.tokens().size();
-  std::optional<ReadingEstimate> estimate;  // once it is known how many of the tokens are read already
+  uint32_t last = UINT32_MAX;  // that was read of the prompt; after a lost device it begins again
+  std::optional<ProgressBar> bar;
+  std::optional<ReadingEstimate> estimate;
   options.on_prompt = [&](uint32_t done, uint32_t total) {
-    if (!estimate) estimate.emplace(tokens - std::min<size_t>(tokens, total), total);
-    estimate->add(done, bar.seconds());
-    bar.update(done, total, describe_reading(done, total, bar.seconds(), estimate->seconds_left()));
+    if (done < last) {
+      bar.emplace("reading", !quiet, std::chrono::milliseconds(500));
+      estimate.emplace(tokens - std::min<size_t>(tokens, total), total);
+    }
+    last = done;
+    estimate->add(done, bar->seconds());
+    bar->update(done, total, describe_reading(done, total, bar->seconds(), estimate->seconds_left()));
     return !interrupt::pending();
   };
   options.on_text = [&](std::string_view text) {
-    bar.clear();
+    bar.reset();
+    last = UINT32_MAX;
     try {
       if (!silent) write_out(terminal ? terminal_safe(text) : text);
     } catch (const Interrupted&) {  // while nobody read: the same as Ctrl-C at any other time

@@ -12,6 +12,7 @@ namespace caldera::cli {
 namespace {
 
 constexpr size_t kBarWidth = 28;
+constexpr size_t kLeastBarWidth = 8;
 
 size_t terminal_width() {
   winsize size = {};
@@ -32,11 +33,16 @@ void ProgressBar::update(uint64_t done, uint64_t total, std::string_view detail)
   next_ = Clock::now() + std::chrono::milliseconds(100);
   const double share =
       total > 0 ? std::min(1.0, static_cast<double>(done) / static_cast<double>(total)) : 0.0;
-  const auto filled = static_cast<size_t>(share * static_cast<double>(kBarWidth));
-  const std::string line = fmt::format("{} [{}{}] {:3.0f}%  {}", label_, std::string(filled, '#'),
-                                       std::string(kBarWidth - filled, '.'), share * 100, detail);
-  // A line that wraps could not be wiped.
-  write_error(fmt::format("\r{}\x1b[K", std::string_view(line).substr(0, terminal_width() - 1)));
+  // A line that wraps could not be wiped. What it says in words goes before the bar.
+  const size_t room = terminal_width() - 1;
+  const size_t words = label_.size() + std::string_view(" [] 100%  ").size() + detail.size();
+  const size_t width = std::min(kBarWidth, room - std::min(room, words));
+  const auto filled = static_cast<size_t>(share * static_cast<double>(width));
+  const std::string bar = width < kLeastBarWidth ? ""
+                                                 : fmt::format("[{}{}] ", std::string(filled, '#'),
+                                                               std::string(width - filled, '.'));
+  const std::string line = fmt::format("{} {}{:3.0f}%  {}", label_, bar, share * 100, detail);
+  write_error(fmt::format("\r{}\x1b[K", std::string_view(line).substr(0, room)));
   drawn_ = true;
 }
 

@@ -91,7 +91,7 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   Session session(model);
   const std::vector<Token> tokens = prompt_tokens(*model, options, prompt);
   if (tokens.size() >= model->context())
-    throw Error(ErrorKind::kContext, too_long(tokens.size(), model->context(), options.model, options.load));
+    throw Error(ErrorKind::kContext, too_long(tokens.size(), *model, options.model, options.load));
   session.append(tokens);
   const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
   const std::optional<ErrorKind> failure = failure_of(generation);

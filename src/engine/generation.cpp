@@ -85,7 +85,11 @@ class Stream {
     }
     const bool answering = !result.tokens.empty();
     const bool done = engine_.read(job_.slot, true, options().on_prompt);
-    if (!answering) result.prompt_seconds = seconds_since(*started_);
+    if (!answering) {
+      result.prompt_seconds = seconds_since(*started_);
+      // What a cancelled prompt has read may be nothing, where a lost device took what was there before.
+      if (!done) result.prompt_tokens = slot().computed - std::min(slot().computed, result.reused_tokens);
+    }
     if (done) {
       take();
     } else {

@@ -177,6 +177,7 @@ TEST(Generation, IsCancelledByItsCallbacks) {
   const Generation cancelled = session.generate(options);
   EXPECT_EQ(cancelled.reason, StopReason::kCancelled);
   EXPECT_TRUE(cancelled.tokens.empty());
+  EXPECT_EQ(cancelled.prompt_tokens, 0U) << "nothing was read";
 }
 
 TEST(Generation, APromptCancelledBesideOthersGoesOnUndamaged) {
