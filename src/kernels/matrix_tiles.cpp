@@ -18,6 +18,8 @@ constexpr uint32_t kMostSums = 128;
 constexpr uint32_t kMostPieces = 16;
 /// Workgroups that fill a large device: two on each of 132 multiprocessors.
 constexpr uint32_t kFilling = 256;
+/// Workgroups that fill it so often that larger tiles fill it too.
+constexpr uint32_t kOverfilling = 16 * kFilling;
 
 /// Tokens of a tile, where there are as many: for fewer than these each weight is decoded too often.
 constexpr uint32_t kLeastTokens = 64;
@@ -36,7 +38,9 @@ constexpr Size kSoftwareSize{16, 16, 8, 8};
 // weights and stores while the other multiplies. Decoding takes about 3 instructions a weight, for 128 tokens
 // 14 % of the slots for instructions. From the second cache come 8 KiB of activations and 2 to 4 of weights
 // for each 667 clocks of multiplying, 15 bytes a clock of about 24: f32 would be 27. So 300 TFLOP/s, 73 %, is
-// what the tiles leave room for.
+// what the tiles leave room for. An H200 does 310 so (Q4_K, 2048 tokens), and 457 where nothing but inputs in
+// shared memory is multiplied. Tiles of 64 x 32 would let four subgroups share a scheduler, but drivers give
+// them more than 128 registers, so that only two do: 230.
 //
 // On gfx1151 a SIMD takes 32 clocks for 8192 operations, and decodes with the same ALUs: 3 instructions a
 // weight for 128 tokens are 9 % of it. 64 x 64 reads 8 KiB, both halves of a subgroup the same, in 512
@@ -46,7 +50,7 @@ constexpr Size kSoftwareSize{16, 16, 8, 8};
 
 /// Columns at a time and buffers. A step of 64 columns reads 128 bytes of each token, a whole line of a
 /// cache: on an H200 it is 20 to 50 % faster in one buffer than half a step is in two.
-constexpr std::array kSteps = {std::pair(64U, 1U), std::pair(32U, 2U), std::pair(32U, 1U)};
+constexpr std::array kSteps = {std::pair(64U, 1U), std::pair(32U, 2U)};
 
 /// What is tried, large to small.
 constexpr std::array kSizes = {
@@ -145,9 +149,13 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
     all.back().buffers = 1;
     return all;
   }
+  // Every candidate takes the tuner's time, most of it the compiler's.
   for (const Size& size : kSizes) {
-    // Twice as many tokens as there are is as far as a tile may reach.
+    // Twice as many tokens as there are is as far as a tile may reach; tiles of few tokens are for few.
     if (size.tokens > std::max(2 * key.tokens, kUsualSizes.back().tokens)) continue;
+    if (size.tokens < std::min(key.tokens / 4, kLeastTokens)) continue;
+    const uint64_t groups = uint64_t{key.tokens / size.tokens} * ((key.rows + size.rows - 1) / size.rows);
+    if (groups > kOverfilling && all.size() > 2) continue;
     for (const auto& [step, buffers] : kSteps) {
       const MatrixTiles tiles = tiles_of(size, step, buffers, units.shapes.front());
       if (!possible(tiles, key.format, units) || std::ranges::find(all, tiles) != all.end()) continue;
