@@ -41,8 +41,8 @@ Part own_part(uint earliest, uint keys) {
   return part;
 }
 
-/// The row that the subgroup has put into `memory`, from `staged` on, as codes of q8_0 or q4_0: into own_row from `first`
-/// on, and unless `rows` is 0 to row `row` of those.
+/// The row that the subgroup has put into `memory`, from `staged` on, as codes of q8_0 or q4_0: into own_row from
+/// `first` on, and unless `rows` is 0 to row `row` of those.
 void encode_own(uint format, uint staged, uint first, uint64_t rows, uint row) {
   meet_subgroup();
   for (uint from = 0; from < FOURS; from += SUBGROUP) {

@@ -19,7 +19,8 @@
 layout(constant_id = 12) const uint M = 16;
 layout(constant_id = 13) const uint N = 16;
 layout(constant_id = 14) const uint K = 16;
-layout(constant_id = 15) const uint TILE = 16;  // keys: a power of two, a multiple of M and K, at least N; pieces divide loads
+// Keys: a power of two, a multiple of M and K, at least N. Loads of all lanes, of one or two pieces each, divide it.
+layout(constant_id = 15) const uint TILE = 16;
 
 // Strides are in 16 bytes. Each is odd, so that rows that are read together begin in different banks.
 const uint ROW_STRIDE = PIECES + 1;
@@ -79,7 +80,7 @@ uvec2 place_of(uint format, uint i) {
                lane() % loads * together(format) + i % together(format));
 }
 
-/// This lane's pieces of a tile's rows, from `first_row` of a page on; of formats of blocks first all codes, then scales.
+/// This lane's pieces of a tile's rows, from `first_row` of a page on; of q8_0 and q4_0 first all codes, then scales.
 void load_rows(uint format, uint64_t rows, uint first_row, out uvec4 raw[LOADS]) {
   const uvec2 first = place_of(format, 0);
   const KvPlace place = kv_place(format, rows, first_row + first.x, first.y);
@@ -94,7 +95,7 @@ void load_rows(uint format, uint64_t rows, uint first_row, out uvec4 raw[LOADS])
   }
 }
 
-/// This lane's piece `i` as f16; of formats of blocks each four in the order 0 2 1 3.
+/// This lane's piece `i` as f16; of q8_0 and q4_0 each four in the order 0 2 1 3.
 uvec4 halves(uint format, uvec4 raw[LOADS], uint i, uint row) {
   uvec4 words = raw[i / together(format)];
   if (format != kKvF16) {
