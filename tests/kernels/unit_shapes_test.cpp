@@ -60,7 +60,7 @@ TEST(UnitShapes, HaveTilesForAttention) {
     for (const uint32_t head : {64U, 80U, 96U, 112U, 128U, 160U, 192U, 256U}) {
       const std::vector<MatrixAttention> all = attention_candidates(head, units);
       // The sums of 8 rows of a long head alone are more than the registers of 8 lanes.
-      const bool too_long = gpu.units.subgroup <= 8 && head > 128;
+      const bool too_long = gpu.units.subgroup <= 8 && head > 160;
       EXPECT_EQ(all.empty(), too_long) << "heads of " << head;
       for (const MatrixAttention& sizes : all) EXPECT_TRUE(possible(sizes, head, units));
     }
