@@ -1,0 +1,22 @@
+// The endpoints that belong to no dialect: the page, /health, /metrics, /v1/models and /v1/status.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/metrics.hpp"
+#include "server/models.hpp"
+#include "server/route.hpp"
+
+namespace caldera::server {
+
+/// `models` and `metrics` must outlive the routes. `draining`: what /health says then is 503.
+Routes core_routes(Models& models, Metrics& metrics, std::string version,
+                   std::shared_ptr<const std::atomic<bool>> draining);
+
+/// Tells `metrics` of every model's requests, tokens and memory. `models` must outlive it.
+void add_model_metrics(Metrics& metrics, const Models& models);
+
+}  // namespace caldera::server
