@@ -452,14 +452,11 @@ uint own_last;
 uint first_key_of(uint tile) { return min(tile, max(part.y, 1) - 1) * KEYS; }
 uint written_from(uint first_key) { return last + 1 - min(first_key, last); }
 
-void load_tile_keys(uint tile) {
-  const uint first_key = first_key_of(tile);
-  load_keys(tile_rows(pages, first_key), first_key % kPageTokens);
-}
-void load_tile_values(uint tile) {
-  const uint first_key = first_key_of(tile);
-  load_values(tile_rows(pages, first_key) + to_values, first_key % kPageTokens);
-}
+/// The rows of the head's keys in the tile's page.
+uint64_t rows_of_tile(uint tile) { return tile_rows(pages, first_key_of(tile)); }
+
+void load_tile_keys(uint64_t rows, uint tile) { load_keys(rows, first_key_of(tile) % kPageTokens); }
+void load_tile_values(uint64_t rows, uint tile) { load_values(rows + to_values, first_key_of(tile) % kPageTokens); }
 void store_tile_keys(uint base, uint tile) {
   const uint first_key = first_key_of(tile);
   store_keys(base, first_key % kPageTokens, written_from(first_key));
@@ -476,9 +473,12 @@ bool masked(uint first_key) {
 
 void run_in_turn() {
   store_tile_keys(0, part.x);
+  uint64_t next_rows = rows_of_tile(part.x + 1);
   barrier();
   for (uint tile = part.x; tile < part.y; ++tile) {
     const uint first_key = tile * KEYS;
+    const uint64_t rows = next_rows;
+    next_rows = rows_of_tile(tile + 2);  // in time: who waits for an address issues nothing
     const bool seen = works && first_key <= own_last && first_key + KEYS > first_seen(own_first);
     if (seen) {
       multiply_keys();
@@ -488,11 +488,11 @@ void run_in_turn() {
       weigh();
     }
     store_tile_values(0, tile);
-    load_tile_keys(tile + 1);
+    load_tile_keys(rows, tile + 1);
     barrier();
     if (seen) multiply_values();
     store_tile_keys(0, tile + 1);
-    load_tile_values(tile + 1);
+    load_tile_values(rows, tile + 1);
     barrier();
   }
 }
@@ -500,7 +500,7 @@ void run_in_turn() {
 void run_ahead() {
   store_tile_keys(0, part.x);
   store_tile_values(0, part.x);
-  load_tile_keys(part.x + 1);
+  load_tile_keys(rows_of_tile(part.x + 1), part.x + 1);
   store_tile_keys(KEY_TILE, part.x + 1);
   barrier();
   multiply_keys();
@@ -508,8 +508,8 @@ void run_ahead() {
   barrier();
   key_base = KEY_TILE;
   [[dont_unroll]] for (uint tile = part.x; tile < part.y; ++tile) {
-    load_tile_keys(tile + 2);
-    load_tile_values(tile + 1);
+    load_tile_keys(rows_of_tile(tile + 2), tile + 2);
+    load_tile_values(rows_of_tile(tile + 1), tile + 1);
     if (masked(tile * KEYS)) mask_scores(int(tile * KEYS) - int(block_position));
     settle_references();
     weigh();
@@ -542,8 +542,9 @@ void main() {
   own_first = position_of(min(own_row, last_row));
   own_last = position_of(min(own_row + SUBGROUP_ROWS - 1, last_row));
 
-  load_tile_keys(part.x);
-  load_tile_values(part.x);
+  const uint64_t first_rows = rows_of_tile(part.x);
+  load_tile_keys(first_rows, part.x);
+  load_tile_values(first_rows, part.x);
   load_queries(own_row);
   [[unroll]] for (uint t = 0; t < ROW_TILES; ++t) {
     start[t] = SUMS(kUnset);
