@@ -89,7 +89,10 @@ void Engine::truncate_slot(uint32_t slot, uint32_t length) {
 bool Engine::submit_read(uint32_t index, uint32_t total, uint32_t before, const ReadCallback& progress) {
   Slot& slot = slots_[index];
   resident().wait_all();  // the pages may still be read
-  const uint32_t count = resident().next_read(slot.computed, total - slot.computed);
+  // Of kept sequences only what was decoded since is read again, few tokens, and as they were decoded.
+  uint32_t left = total - slot.computed;
+  if (resident().copier() != nullptr && resident().steps_apart()) left = slot.alike(left);
+  const uint32_t count = resident().next_read(slot.computed, left);
   slot.reserve(slot.computed + count);
   Submitter::Progress part;
   if (progress) {
@@ -101,7 +104,11 @@ bool Engine::submit_read(uint32_t index, uint32_t total, uint32_t before, const 
   if (!resident().submit_read(index, std::span(slot.tokens).subspan(slot.computed, count), slot.computed,
                               part))
     return false;
-  slot.computed += count;
+  if (count == 1) {
+    slot.step_to(slot.computed + 1);
+  } else {
+    slot.computed += count;
+  }
   keep_pages();
   return true;
 }
@@ -118,6 +125,7 @@ bool Engine::read(uint32_t index, bool sample, const ReadCallback& progress) {
     begin = slot.computed;
     if (!submit_read(index, total, before, progress)) return false;
   }
+  keep_tail(index);
   wait(resident().submit_outputs(total - 1 - begin, 1, sample));
   return !progress || progress(total - before, total - before);
 }
@@ -146,7 +154,9 @@ void Engine::drop(uint32_t index, const ContextShift& shift) {
   const uint32_t behind = shift.kept + shift.dropped;
   if (slot.computed >= behind) {
     try {
-      keep_all(index);
+      keep_pages();
+      keep_tail(index);
+      wait_all();
       resident().drop(index, shift.kept, shift.dropped, slot.computed);
       slot.computed -= shift.dropped;
     } catch (const vulkan::DeviceLost& loss) {
@@ -156,9 +166,7 @@ void Engine::drop(uint32_t index, const ContextShift& shift) {
     settle();
     slot.forget(std::min(slot.computed, shift.kept));
   }
-  slot.kept.drop(shift);
-  slot.tokens.erase(slot.tokens.begin() + shift.kept, slot.tokens.begin() + behind);
-  slot.shifted = {shift.kept, slot.shifted.dropped + shift.dropped};
+  slot.drop(shift);
   if (resident_ != nullptr && !slot.tokens.empty())
     resident_->place_in_decode(index, static_cast<uint32_t>(slot.tokens.size()) - 1);
 }

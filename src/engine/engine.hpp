@@ -141,8 +141,9 @@ class Engine {
   void demand_room_to_keep() const;
   /// Begins to copy the pages that are full, or will be when all that is submitted is done.
   void keep_pages();
-  /// Copies what is not full too: when tokens are dropped, what is left cannot be computed again. Waits.
-  void keep_all(uint32_t slot);
+  /// Begins to copy the last page too, which is not full: when a prompt is read, because what is drawn after
+  /// it is computed in other ways; when tokens are dropped, because what is left cannot be computed again.
+  void keep_tail(uint32_t slot);
   /// False where the host has no memory for it.
   bool keep_page(Slot& slot, const KvPages::Page& page, uint32_t tokens);
   /// Gives a slot of a new device what was kept of it.

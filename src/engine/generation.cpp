@@ -104,7 +104,7 @@ class Stream {
     result.tokens.push_back(token);
     slot().tokens.push_back(token);
     // Its keys and values are computed by the step that follows, which may never come.
-    slot().computed = static_cast<uint32_t>(slot().tokens.size()) - 1;
+    slot().step_to(static_cast<uint32_t>(slot().tokens.size()) - 1);
     const auto& ends = tokenizer_.end_of_generation();
     if (!options().ignore_end && std::find(ends.begin(), ends.end(), token) != ends.end()) {
       stop(StopReason::kEnd);

@@ -54,14 +54,12 @@ bool Engine::keep_page(Slot& slot, const KvPages::Page& page, uint32_t tokens) {
   return true;
 }
 
-void Engine::keep_all(uint32_t index) {
-  wait_all();
+void Engine::keep_tail(uint32_t index) {
   if (resident().copier() == nullptr) return;
   Slot& slot = slots_[index];
   const uint32_t rest = slot.computed % kPageTokens;
   if (rest == 0 || slot.kept.full_pages() < slot.computed / kPageTokens) return;
-  if (keep_page(slot, resident().slot(index).pages()[slot.kept.full_pages()], rest))
-    resident().copier()->finish();
+  keep_page(slot, resident().slot(index).pages()[slot.kept.full_pages()], rest);
 }
 
 void Engine::wait_all() {

@@ -106,6 +106,8 @@ class ResidentModel {
   /// kMemory; then nothing has changed.
   void drop(uint32_t slot, uint32_t first, uint32_t count, uint32_t length);
 
+  /// Whether single tokens are computed in other ways than those of prompts.
+  bool steps_apart() const { return program_->int8(); }
   /// Copies pages to the host; null where they are not to be kept there.
   PageCopier* copier() { return copier_.get(); }
   /// Writes what was kept into the first pages of the slot; the first `there` have it already. Waits. Errors:

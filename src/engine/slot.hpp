@@ -23,6 +23,11 @@ class Slot {
   bool open = false;      ///< a session holds it
   ContextShift shifted;   ///< how many tokens were dropped so far behind how many; none of both: nothing was
   KeptKv kept;            ///< of `computed`: have a copy on the host
+  /// Tokens [begin, end) were computed one by one, which rounds in other ways than prompts do.
+  struct {
+    uint32_t begin = 0;
+    uint32_t end = 0;
+  } stepped;
 
   /// Goes on with empty memory of another device; null: with none.
   void attach(SlotMemory* memory) {
@@ -34,6 +39,17 @@ class Slot {
   /// Makes room for the first `count` tokens. Errors: kMemory. May be called while the device works on
   /// earlier tokens.
   void reserve(uint32_t count) { memory().reserve(count); }
+  /// Tokens up to `length` are computed, those that were not yet one by one.
+  void step_to(uint32_t length) {
+    if (length <= computed) return;
+    if (stepped.end != computed) stepped.begin = computed;
+    computed = stepped.end = length;
+  }
+  /// How many of the next `left` tokens are to be computed together, to be what they were before.
+  uint32_t alike(uint32_t left) const {
+    if (computed >= stepped.end) return left;
+    return computed < stepped.begin ? std::min(left, stepped.begin - computed) : 1;
+  }
   /// Tokens from `length` on are to be computed again.
   void rewind(uint32_t length) {
     set_back(length);
@@ -52,7 +68,19 @@ class Slot {
     tokens.resize(std::min<size_t>(tokens.size(), length));
     forget(length);
     kept.truncate(length);
+    stepped = {std::min(stepped.begin, length), std::min(stepped.end, length)};
     if (length <= shifted.kept) shifted = {};
+  }
+  /// Takes tokens out, as far as the host knows of them.
+  void drop(const ContextShift& shift) {
+    const uint32_t behind = shift.kept + shift.dropped;
+    const auto moved = [&](uint32_t position) {
+      return position >= behind ? position - shift.dropped : std::min(position, shift.kept);
+    };
+    tokens.erase(tokens.begin() + shift.kept, tokens.begin() + behind);
+    kept.drop(shift);
+    stepped = {moved(stepped.begin), moved(stepped.end)};
+    shifted = {shift.kept, shifted.dropped + shift.dropped};
   }
   /// The next tokens to drop, when the first `keep` are to stay: what was kept before is kept on.
   ContextShift next_drop(uint32_t keep) const {

@@ -77,8 +77,28 @@ TEST_F(KeptKv, OnlyTheLastPageIsReadAgain) {
     EXPECT_EQ(read_again.size(), 1U);
     EXPECT_THAT(read_again, Each(Le(kPage)));
     const MemoryUse use = model->memory();
-    EXPECT_EQ(use.kept_kv, use.kv / 3 * 2) << "two pages of 189 tokens are full";
+    EXPECT_EQ(use.kept_kv, use.kv) << "two full pages, and the one that the prompt ended in";
   }
+  expect_valid(*model);
+}
+
+TEST_F(KeptKv, WhatWasDecodedIsDecodedAgain) {
+  // Steps compute with activations in 8 bits, prompts do not.
+  LoadOptions int8 = keeping();
+  int8.arithmetic = Arithmetic::kInt8;
+  const auto model = load(file_, int8);
+  Session whole(model);
+  whole.append(prompt(150));
+  whole.generate(random(20));
+  const std::vector<float> logits = whole.logits();
+  Session session(model);
+  session.append(prompt(150));
+  session.generate(lost_at(random(20), 12));
+  EXPECT_EQ(losses(), 1U);
+  EXPECT_TRUE(std::ranges::equal(session.tokens(), whole.tokens()));
+  const std::vector<float> again = session.logits();
+  // Prompts are read in batches by the clock, which differ in the order of sums.
+  for (size_t i = 0; i < logits.size(); ++i) ASSERT_NEAR(again[i], logits[i], 2e-4) << i;
   expect_valid(*model);
 }
 
@@ -147,8 +167,8 @@ TEST_F(KeptKv, SessionsThatNobodyUsedAreRestoredToo) {
   EXPECT_EQ(losses(), 1U);
   idle.append(prompt(5));
   const Generation more = idle.generate(random(4));
-  EXPECT_EQ(more.reused_tokens, 2 * kPage);
-  EXPECT_EQ(more.prompt_tokens, 140 + 4 + 5 - 2 * kPage);
+  EXPECT_EQ(more.reused_tokens, 140U);
+  EXPECT_EQ(more.prompt_tokens, 4U + 5U);
   // What changes is copied again.
   idle.truncate(100);
   std::vector<Token> all(idle.tokens().begin(), idle.tokens().end());
