@@ -108,8 +108,9 @@ struct LoadOptions {
   std::function<bool(const DeviceLoss&)> on_device_lost;
   /// Copies every page of keys and values that is full into host memory while the device works, and the last
   /// one of a prompt, so that after a loss only the tokens that were drawn since are computed again, as they
-  /// were at first, and a sequence that forgot tokens goes on with what it had made of them. Takes as much host memory as KV memory takes of the device: kMemory
-  /// where there is not so much for `context` (or 8192 tokens, if none is asked for).
+  /// were at first, and a sequence that forgot tokens goes on with what it had made of them. Takes as much
+  /// host memory as KV memory takes of the device: kMemory where there is not so much for `context` (or 8192
+  /// tokens, if none is asked for).
   bool keep_kv = false;
   /// Seconds without anything finished after which a device counts as lost though its driver does not say so;
   /// 0: 120, and for ever on a software device.
