@@ -321,6 +321,7 @@ void ResidentModel::begin_decode(std::span<const kernels::Entry> entries) {
   head.tokens = count;
   head.outputs = count;
   head.running = count;
+  decoding_ = count;
   for (uint32_t i = 0; i < count; ++i) {
     head.output_index[i] = i;
     head.entries()[i] = entries[i];
@@ -343,12 +344,10 @@ void ResidentModel::leave_decode(uint32_t slot) {
 }
 
 uint64_t ResidentModel::submit_step(uint32_t longest) {
-  const kernels::BatchHead& head = decode_head();
-  const uint32_t sequences = head.outputs;
-  const BatchPass pass{BatchPass::Kind::kStep, decode_batch_.address(), sequences,
-                       splits_for(longest, sequences)};
+  const BatchPass pass{BatchPass::Kind::kStep, decode_batch_.address(), decoding_,
+                       splits_for(longest, decoding_)};
   longest_ = longest;
-  return submitter_->submit(pass, head, step_tokens(sequences, longest));
+  return submitter_->submit(pass, decode_head(), step_tokens(decoding_, longest));
 }
 
 uint32_t ResidentModel::splits_for(uint32_t longest, uint32_t sequences) const {
@@ -357,7 +356,7 @@ uint32_t ResidentModel::splits_for(uint32_t longest, uint32_t sequences) const {
 }
 
 uint32_t ResidentModel::steps_ahead() {
-  const uint32_t sequences = std::max(decode_head().outputs, 1U);
+  const uint32_t sequences = std::max(decoding_, 1U);
   return submitter_->pace().steps_ahead(recordings_->work(BatchPass::Kind::kStep, sequences),
                                         step_tokens(sequences, longest_));
 }

@@ -157,6 +157,7 @@ class ResidentModel {
   kernels::AttentionShape attention_{};  ///< of the first layer
   uint32_t read_tokens_ = 0;             ///< most tokens of a batch
   bool held_back_ = false;               ///< the batch that is read next could be larger
+  uint32_t decoding_ = 0;                ///< sequences of the decode batch: device memory is slow to read
   uint32_t longest_ = 1;                 ///< tokens of the longest sequence, of the last step
   vulkan::Allocation read_batch_;
   vulkan::Allocation decode_batch_;

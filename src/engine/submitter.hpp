@@ -14,7 +14,8 @@
 namespace caldera::engine {
 
 /// Each part is a submission of its own, so that it is a job of its own to the kernel's driver, whose
-/// watchdog counts jobs. Their order is the queue's, and recordings order their memory themselves.
+/// watchdog counts jobs; only short steps go in pairs. Their order is the queue's, and recordings order their
+/// memory themselves.
 class Submitter {
  public:
   Submitter(vulkan::Device& device, Recordings& recordings, const SubmissionPace::Options& options)
@@ -70,6 +71,7 @@ class Submitter {
   Clock::time_point before_;  ///< when what was collected last was known to be done
   uint64_t submitted_ = 0;    ///< the last timeline value
   uint32_t untimed_ = 0;      ///< submissions since one was timed
+  bool held_ = false;         ///< the last one waits for the next submission
   double longest_ = 0;
 };
 

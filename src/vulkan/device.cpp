@@ -168,10 +168,13 @@ void Device::give_up(uint64_t value) {
 uint64_t Device::submit(std::span<const VkCommandBuffer> buffers) {
   demand_alive();
   std::vector<VkCommandBufferSubmitInfo> infos;
-  infos.reserve(buffers.size());
-  for (VkCommandBuffer buffer : buffers) {
-    infos.push_back({VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, buffer, 0});
+  infos.reserve(held_.size() + buffers.size());
+  for (const auto& some : {std::span<const VkCommandBuffer>(held_), buffers}) {
+    for (VkCommandBuffer buffer : some) {
+      infos.push_back({VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, buffer, 0});
+    }
   }
+  held_.clear();
   VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
   signal.semaphore = timeline_;
   signal.value = submitted_ + 1;
@@ -185,7 +188,14 @@ uint64_t Device::submit(std::span<const VkCommandBuffer> buffers) {
   return ++submitted_;
 }
 
+uint64_t Device::submit_with_next(VkCommandBuffer buffer) {
+  demand_alive();
+  held_.push_back(buffer);
+  return submitted_ + 1;
+}
+
 void Device::wait(uint64_t value) {
+  if (value > submitted_ && !held_.empty()) submit({});
   VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
   info.semaphoreCount = 1;
   info.pSemaphores = &timeline_;

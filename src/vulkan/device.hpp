@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "vulkan/instance.hpp"
 #include "vulkan/memory_pool.hpp"
@@ -48,13 +49,17 @@ class Device {
 
   /// Submits command buffers in order and returns the timeline value that is reached when they are done.
   uint64_t submit(std::span<const VkCommandBuffer> buffers);
+  /// The same for what can wait for the next submission, to be one with it: a submission takes the processor
+  /// some 10 us, and being woken as much. It waits no longer than until someone waits for it, and must stay
+  /// until then.
+  uint64_t submit_with_next(VkCommandBuffer buffer);
   /// Waits until the timeline reaches `value`. A device that finishes nothing for as long as its patience is
   /// lost too.
   void wait(uint64_t value);
   /// Whether the timeline has reached `value`.
   bool reached(uint64_t value) const;
   /// Waits for everything submitted.
-  void wait_all() { wait(submitted_); }
+  void wait_all() { wait(submitted_ + (held_.empty() ? 0 : 1)); }
   /// Before things of the device are destroyed: nothing submitted is under way any more, not even on a lost
   /// device, unless it is stuck.
   void settle() const noexcept;
@@ -87,6 +92,7 @@ class Device {
   VkCommandPool commands_ = VK_NULL_HANDLE;
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   uint64_t submitted_ = 0;
+  std::vector<VkCommandBuffer> held_;  ///< for the next submission
   std::unique_ptr<MemoryPool> memory_;
   std::unique_ptr<Staging> staging_;
 };

@@ -69,5 +69,23 @@ TEST(DeviceTest, TimelineCountsSubmissions) {
   device.wait_all();
 }
 
+TEST(DeviceTest, SubmitsWhatWasHeldBackWithTheNextOrWhenItIsWaitedFor) {
+  Device& device = test::device();
+  Recording recording(device);
+  recording.finish();
+  const VkCommandBuffer buffer = recording.handle();
+  const uint64_t held = device.submit_with_next(buffer);
+  EXPECT_FALSE(device.reached(held));
+  EXPECT_EQ(device.submit({&buffer, 1}), held);
+  device.wait(held);
+  const uint64_t waited_for = device.submit_with_next(buffer);
+  EXPECT_EQ(waited_for, held + 1);
+  device.wait(waited_for);
+  EXPECT_TRUE(device.reached(waited_for));
+  const uint64_t last = device.submit_with_next(buffer);
+  device.wait_all();
+  EXPECT_TRUE(device.reached(last));
+}
+
 }  // namespace
 }  // namespace caldera::vulkan
