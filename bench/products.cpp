@@ -28,6 +28,7 @@ struct Options {
   std::vector<std::string> formats = {"Q4_K"};
   std::vector<std::string> shapes = {"4096x4096"};
   std::vector<uint32_t> vectors = {1};
+  std::vector<std::string> kernels = {"rows", "tiles", "units"};
   uint64_t megabytes = 512;
   int runs = 5;
   size_t top = 0;
@@ -148,6 +149,14 @@ void print(std::vector<Result> results, const kernels::ProductChoice& usual, uin
     if (top > 0 && i >= top && choice != usual) continue;
     const double speed = static_cast<double>(bytes) / seconds;
     const std::optional<kernels::Int8Tile>& tile = choice.tile;
+    if (choice.units) {
+      const kernels::MatvecUnits& units = *choice.units;
+      fmt::print("  {:>9} {:>5} {:>7} {:>7} {:>6} {:>10.2f} {:>8.1f} {:>6.1f}%{}\n",
+                 fmt::format("{} {}", units.fragments != 0 ? "frag" : "units", units.row_groups),
+                 fmt::format("{}t", units.tiles), units.units, units.slices, units.ahead, seconds * 1e6,
+                 speed / 1e9, 100 * speed / limit, choice == usual ? "  the usual choice" : "");
+      continue;
+    }
     fmt::print(
         "  {:>9} {:>5} {:>7} {:>7} {:>6} {:>10.2f} {:>8.1f} {:>6.1f}%{}\n",
         tile ? fmt::format("{}x{}", tile->rows, tile->columns) : fmt::format("{}", choice.subgroups),
@@ -157,6 +166,20 @@ void print(std::vector<Result> results, const kernels::ProductChoice& usual, uin
         choice == usual ? "  the usual choice" : "");
   }
   std::fflush(stdout);
+}
+
+/// The candidates of the kernels that are wanted, and the usual choice.
+std::vector<kernels::ProductChoice> wanted_choices(const kernels::ProductKey& key,
+                                                   const kernels::WorkgroupLimits& limits,
+                                                   const kernels::ProductChoice& usual,
+                                                   const std::vector<std::string>& wanted) {
+  std::vector<kernels::ProductChoice> choices = kernels::candidates(key, limits);
+  std::erase_if(choices, [&](const kernels::ProductChoice& choice) {
+    const char* const kernel = choice.units ? "units" : choice.tile ? "tiles" : "rows";
+    return choice == usual || std::ranges::find(wanted, kernel) == wanted.end();
+  });
+  choices.insert(choices.begin(), usual);
+  return choices;
 }
 
 /// Makes all pipelines before anything is timed: a device that waits for a compiler lowers its clocks.
@@ -193,7 +216,8 @@ void measure(const Options& options) {
         kernels::ProductTimer timer(device, kernels, weights.products(options), vectors);
         const kernels::ProductChoice usual = kernels.choice(timer.key());
         std::vector<Result> results;
-        const std::vector<kernels::ProductChoice> choices = kernels::candidates(timer.key(), limits);
+        const std::vector<kernels::ProductChoice> choices =
+            wanted_choices(timer.key(), limits, usual, options.kernels);
         compile(kernels, timer.products().front(), vectors, choices);
         // A device that was idle takes a while to reach its clocks.
         const auto warm = std::chrono::steady_clock::now() + std::chrono::milliseconds(400);
@@ -232,6 +256,9 @@ int main(int argc, char** argv) {
   app.add_option("-v,--vectors", options.vectors, "Vectors at once: 1,2,4,8; and more, in tiles")
       ->delimiter(',')
       ->check(CLI::IsMember({1, 2, 4, 8, 16, 32, 64, 128, 256, 512}));
+  app.add_option("-k,--kernel", options.kernels, "Kernels to try: rows,tiles,units (default: all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"rows", "tiles", "units"}));
   app.add_option("--megabytes", options.megabytes, "Weights to go through in one run (default: 512)")
       ->check(CLI::Range(1, 65536));
   app.add_option("--runs", options.runs, "Runs of each candidate, the fastest counts (default: 5)")

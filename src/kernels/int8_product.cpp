@@ -9,8 +9,9 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/int8_tile.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/matvec_units.hpp"
+#include "kernels/product_candidates.hpp"
 #include "kernels/shaders.hpp"
-#include "quant/codebook.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -47,30 +48,7 @@ bool Kernels::reads_int8() const {
 
 ProductChoice Kernels::choice(const ProductKey& key) const {
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
-  if (key.vectors > kMaxVectorColumns) return {.tile = usual_int8_tile(key, workgroup_limits())};
-  // What was fastest on an H200 (docs/performance.md). Several rows share what is done with activations,
-  // which counts where there is much of it for a weight: with several vectors, and in formats of grids.
-  const bool shared = key.vectors > 2 || !quant::grid_of(key.format).empty();
-  ProductChoice usual;
-  switch (key.group_rows) {
-    case 0:
-      usual = shared            ? ProductChoice{4, 4, 1}
-              : key.vectors > 1 ? ProductChoice{4, 2, 1}
-                                : ProductChoice{4, key.pairs ? 2U : 1U, key.pairs ? 2U : 4U};
-      break;
-    case 32:
-      usual = key.vectors > 2 ? ProductChoice{16, 2, 2}
-              : shared        ? ProductChoice{8, 4, 1}
-                              : ProductChoice{32, 1, 4};
-      break;
-    default:
-      usual = shared ? ProductChoice{8, 8, 1} : ProductChoice{16, 2, 2};
-      break;
-  }
-  if (key.vectors > 4) usual.rows = std::min(usual.rows, 4U);
-  usual.subgroups = subgroups(usual.subgroups);
-  if (key.group_rows > 0) usual.passes = key.group_rows / (usual.rows * usual.subgroups);
-  return usual;
+  return usual_choice(key, workgroup_limits());
 }
 
 ProductKey key_of(const Product& product, uint32_t columns) {
@@ -91,6 +69,32 @@ const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductK
   const uint32_t bias = op.bias != 0 ? 1 : 0;
   const auto count = static_cast<uint32_t>(op.count);
   const uint32_t normed = op.input == Input::kNormed ? 1 : 0;
+  if (chosen.units) {
+    const MatvecUnits& units = *chosen.units;
+    const WorkgroupLimits limits = workgroup_limits();
+    const uint32_t vectors = key.vectors / op.terms;
+    const UnitShape shape = matvec_shape(units, limits, vectors);
+    const bool fragments = units.fragments != 0;
+    std::vector<uint32_t> constants{subgroup_ * units.row_groups * units.slices,
+                                    subgroup_,
+                                    shape.m,
+                                    shape.n,
+                                    shape.k,
+                                    unit_columns(shape, vectors),
+                                    units.tiles,
+                                    units.row_groups,
+                                    units.slices,
+                                    fragments ? limits.fragments->lanes_a_row : units.units,
+                                    epilogue,
+                                    bias,
+                                    count,
+                                    normed,
+                                    op.terms,
+                                    units.ahead};
+    if (fragments) constants.push_back(limits.fragments->rows_a_lane);
+    return pipeline(shader(fragments ? "matvec_fragments" : "matvec_units", key.format, op.weights->storage),
+                    std::move(constants));
+  }
   if (chosen.tile) {
     const Int8Tile& tile = *chosen.tile;
     return pipeline(shader("matmul_int8", key.format, op.weights->storage),
@@ -105,7 +109,7 @@ const vulkan::Pipeline& Kernels::int8_pipeline(const Product& op, const ProductK
 void Kernels::check_int8(const Product& op, uint32_t columns) const {
   const Matrix& matrix = *op.weights;
   const bool terms =
-      op.terms == 1 || (op.terms == 2 && op.epilogue == Epilogue::kStore && columns <= kMaxSumColumns);
+      op.terms == 1 || (op.terms == 2 && op.epilogue == Epilogue::kStore && columns <= most_sum_columns());
   if (takes_int8(matrix) && terms && (op.out_int8.bytes == 0 || makes_int8(matrix, op.epilogue))) return;
   throw Error(ErrorKind::kInternal,
               fmt::format("a product of {} times {} int8 vectors with {} weights in {}", columns, op.terms,
@@ -114,6 +118,16 @@ void Kernels::check_int8(const Product& op, uint32_t columns) const {
 
 Kernels::Int8Groups Kernels::int8_groups(const Product& op, const ProductKey& key, uint32_t columns) {
   ProductChoice chosen = choice(key);
+  if (chosen.units) {
+    if (!possible_units(*chosen.units, key, workgroup_limits())) {
+      throw Error(ErrorKind::kInternal,
+                  fmt::format("{} int8 vectors in a way that this device's matrix units "
+                              "do not have",
+                              key.vectors));
+    }
+    const UnitShape shape = matvec_shape(*chosen.units, workgroup_limits(), key.vectors / op.terms);
+    return {&int8_pipeline(op, key, chosen), unit_rows(*chosen.units, shape), 0};
+  }
   if (chosen.tile) {
     if (op.terms == 1 && possible_tile(*chosen.tile, key, workgroup_limits())) {
       return {&int8_pipeline(op, key, chosen), chosen.tile->rows, divide_up(columns, chosen.tile->columns)};

@@ -37,6 +37,7 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
   }
   if (compiler_knows_cooperative_matrix()) {
     units_ = {unit_shapes(physical), subgroup_, max_threads_, physical.info.max_shared_bytes, software_};
+    use_matrix_units(matrix_use_);
     attention_units_ = caldera::kernels::attention_units(physical, subgroup_, max_threads_);
   }
   if (subgroup_ > kPageTokens) {  // attention's tiles of keys would straddle pages
@@ -45,6 +46,12 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
                             "{}: choose another device",
                             physical.info.name, subgroup_, kPageTokens));
   }
+}
+
+void Kernels::use_matrix_units(MatrixUse use) {
+  matrix_use_ = use;
+  if (uses_matrix_units() && !fragments_ && !device_.compile_only())
+    fragments_ = fragment_layout(device_, pipelines_, units_.shapes, subgroup_);
 }
 
 uint32_t Kernels::subgroups(uint32_t most) const {

@@ -107,7 +107,7 @@ struct Product {
   uint64_t out_norm = 0;
   float epsilon = 0;  ///< of the norm, with kNormed
   /// Not with kF32. 2: each x is the sum of two neighbouring int8 vectors, the second of which holds what the
-  /// codes of the first leave; up to kMaxSumColumns columns, kStore.
+  /// codes of the first leave; up to Kernels::most_sum_columns() columns, kStore.
   uint32_t terms = 1;
   /// Runs beside the operation before it: they write different outputs of one buffer, from the same inputs.
   bool beside = false;
@@ -222,7 +222,7 @@ inline constexpr uint32_t kMaxSplits = 64;
 inline constexpr uint32_t kMostUnitRows = 64;
 /// Columns up to which products read the weights once for all of them.
 inline constexpr uint32_t kMaxVectorColumns = 8;
-/// Columns of products whose activations are sums of two int8 vectors.
+/// Columns of products whose activations are sums of two int8 vectors, where integers are multiplied.
 inline constexpr uint32_t kMaxSumColumns = kMaxVectorColumns / 2;
 
 /// Dispatches operations on one device. Outlives the recordings that it made: they read its tables.
@@ -267,7 +267,11 @@ class Kernels {
   void prepare(const Product& op, uint32_t columns, const ProductChoice& choice) {
     int8_pipeline(op, key_of(op, columns), choice);
   }
-  WorkgroupLimits workgroup_limits() const { return {subgroup_, max_threads_, max_shared_}; }
+  WorkgroupLimits workgroup_limits() const {
+    return {subgroup_, max_threads_, max_shared_,
+            uses_matrix_units() ? units_.shapes : std::vector<UnitShape>(),
+            uses_matrix_units() ? fragments_ : std::optional<FragmentLayout>()};
+  }
 
   /// When products use the kernel that tiles rows and columns instead of the one that streams rows.
   enum class Tiles { kAuto, kAlways, kNever };
@@ -278,8 +282,10 @@ class Kernels {
   /// Whether products of more than kMaxVectorColumns columns run on matrix units: where the device has them
   /// and is no software device, unless told otherwise. Without such units, never.
   enum class MatrixUse { kAuto, kAlways, kNever };
-  void use_matrix_units(MatrixUse use) { matrix_use_ = use; }
+  void use_matrix_units(MatrixUse use);
   bool uses_matrix_units() const;
+  /// Columns of products whose activations are sums of two int8 vectors.
+  uint32_t most_sum_columns() const { return uses_matrix_units() ? kMaxVectorColumns : kMaxSumColumns; }
   /// Whether a product of `columns` vectors of floats does: of outputs all that are more than kMaxSumColumns,
   /// because a large matrix is read for them, which in f32 is limited by arithmetic.
   bool multiplies_on_units(const Product& op, uint32_t columns) const {
@@ -364,6 +370,7 @@ class Kernels {
   uint32_t max_groups_;                                  ///< in one dimension of a dispatch
   Tiles tiles_ = Tiles::kAuto;
   MatrixUnits units_;
+  std::optional<FragmentLayout> fragments_;  ///< where units are used and lanes' elements are known
   MatrixUse matrix_use_ = MatrixUse::kAuto;
   std::map<MatrixKey, MatrixTiles> matrix_tiles_;  ///< where not the usual ones
   std::optional<DecodeAttentionSizes> decode_attention_;

@@ -11,6 +11,9 @@ namespace caldera::kernels {
 /// many rows as the key demands, and sums and loads that stay in registers.
 bool possible(const ProductChoice& choice, const ProductKey& key, const WorkgroupLimits& limits);
 
+/// What is taken on a device that nobody tuned for.
+ProductChoice usual_choice(const ProductKey& key, const WorkgroupLimits& limits);
+
 /// Every possible choice of the values that are worth trying: a hundred or so, fewer for several vectors.
 std::vector<ProductChoice> candidates(const ProductKey& key, const WorkgroupLimits& limits);
 

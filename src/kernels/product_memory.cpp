@@ -23,7 +23,8 @@ std::string kernels_hash() {
   uint64_t hash = 0xcbf29ce484222325;
   for (const vulkan::Shader& shader : shader_list()) {
     const bool timed = shader.name.starts_with("matvec_int8") || shader.name.starts_with("matmul_int8") ||
-                       shader.name.starts_with("matmul_units");
+                       shader.name.starts_with("matmul_units") || shader.name.starts_with("matvec_units") ||
+                       shader.name.starts_with("matvec_fragments");
     if (!timed) continue;
     for (const uint32_t word : shader.code) hash = (hash ^ word) * 0x100000001b3;
   }
@@ -37,7 +38,13 @@ Json to_json(const Int8Tile& tile) {
           {"ahead", tile.ahead}};
 }
 
+Json to_json(const MatvecUnits& units) {
+  return {{"tiles", units.tiles}, {"row_groups", units.row_groups}, {"slices", units.slices},
+          {"units", units.units}, {"ahead", units.ahead},           {"fragments", units.fragments}};
+}
+
 Json to_json(const ProductChoice& choice) {
+  if (choice.units) return {{"matrix_units", to_json(*choice.units)}};
   if (choice.tile) return {{"tile", to_json(*choice.tile)}};
   return {{"subgroups", choice.subgroups},
           {"rows", choice.rows},
@@ -60,10 +67,16 @@ Json to_json(const ProductKey& key, const RememberedChoice& remembered) {
 /// What to_json() made of a choice.
 std::optional<ProductChoice> choice_of(const Json& object) {
   const auto tile = object.find("tile");
-  if (tile != object.end() && !tile->is_object()) return std::nullopt;
-  MemoryFields fields(tile != object.end() ? *tile : object);
+  const auto units = object.find("matrix_units");
+  for (const auto& part : {tile, units}) {
+    if (part != object.end() && !part->is_object()) return std::nullopt;
+  }
+  MemoryFields fields(units != object.end() ? *units : tile != object.end() ? *tile : object);
   ProductChoice choice;
-  if (tile != object.end()) {
+  if (units != object.end()) {
+    choice.units = {fields.number("tiles"), fields.number("row_groups"), fields.number("slices"),
+                    fields.number("units"), fields.number("ahead"),      fields.number("fragments")};
+  } else if (tile != object.end()) {
     choice.tile = {fields.number("rows"),         fields.number("columns"), fields.number("lane_rows"),
                    fields.number("lane_columns"), fields.number("units"),   fields.number("slices"),
                    fields.number("ahead")};

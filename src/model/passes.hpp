@@ -19,11 +19,12 @@ using Operation =
 struct Pass {
   std::vector<Operation> body;  ///< from token ids to the last layer's output
   std::vector<Operation> head;  ///< from there to the logits of the batch's outputs
-  /// The same for up to kernels::kMaxSumColumns outputs, by a faster way; empty where there is none.
+  /// The same for up to `few_outputs` outputs, by a faster way; empty where there is none.
   std::vector<Operation> few_head;
+  uint32_t few_outputs = kernels::kMaxSumColumns;
 
   const std::vector<Operation>& head_of(uint32_t outputs) const {
-    return few_head.empty() || outputs > kernels::kMaxSumColumns ? head : few_head;
+    return few_head.empty() || outputs > few_outputs ? head : few_head;
   }
 };
 

@@ -116,6 +116,7 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   if (half_) half_reading_ = reading_pass(spec, weights, act, true);
   int8_ = inputs.int8;
   if (int8_) step_ = step_pass(spec, weights, act);
+  if (half_) step_.few_outputs = kernels::kMaxVectorColumns;  // Kernels::most_sum_columns()
   sampling_.emplace_back(
       kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary, sampler});
 }

@@ -46,6 +46,11 @@ inline std::ostream& operator<<(std::ostream& out, const Int8Case& c) {
                << " x " << tile->lane_columns << ", " << tile->units << " units, " << tile->slices
                << " slices, ahead " << tile->ahead;
   }
+  if (const std::optional<MatvecUnits>& units = c.choice->units) {
+    return out << "; on matrix units, " << units->tiles << " tiles, " << units->row_groups
+               << " groups of rows, " << units->slices << " slices, " << units->units << " units, ahead "
+               << units->ahead;
+  }
   return out << "; " << c.choice->subgroups << " subgroups of " << c.choice->rows << " rows, "
              << c.choice->unroll << " loads, " << c.choice->passes << " passes";
 }
@@ -112,6 +117,22 @@ inline void expect_vectors(const Int8Case& c, const std::vector<std::byte>& got,
   expect_int8_vectors(got, expected, c.vectors, squares);
 }
 
+/// Weights are made of scales and offsets that are rounded to f16 (2^-12 of themselves, and these are no
+/// larger than the weights around them), and rounded once more, and so are activations (2^-12, or 2^-25 * 32
+/// where f16 is subnormal).
+inline void widen_for_half_pairs(Expected& sums, const TestMatrix& weights, std::span<const double> x) {
+  constexpr size_t kUnit = 32;
+  for (size_t r = 0; r < sums.values.size(); ++r) {
+    for (size_t k = 0; k < x.size(); k += kUnit) {
+      const std::span<const double> unit = std::span(weights.values).subspan(r * x.size() + k, kUnit);
+      double largest = 0;
+      for (const double weight : unit) largest = std::max(largest, std::abs(weight));
+      for (size_t i = 0; i < kUnit; ++i)
+        sums.tolerance[r] += 0x1p-10 * largest * std::abs(x[k + i]) + 0x1p-20 * std::abs(unit[i]);
+    }
+  }
+}
+
 inline void check_int8_product(const Int8Case& c) {
   SCOPED_TRACE(::testing::Message() << c);
   const Int8Inputs x = int8_inputs(c);
@@ -142,12 +163,16 @@ inline void check_int8_product(const Int8Case& c) {
       c.count == Count::kTokens ? TestBatch::of(used, c.vectors) : TestBatch::of(used + c.vectors, used);
   Kernels kernels = shared_kernels();
   if (c.mixed_dot) kernels.set_mixed_dot(true);
+  if (c.choice && c.choice->units) kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
   if (c.choice) kernels.choose(key_of(product, c.vectors), *c.choice);
   run(kernels, product, batch, {c.vectors});
 
   std::vector<Expected> sums;
   for (const std::vector<double>& values : x.values)
     sums.push_back(expected_sums(weights, values, c.bias ? bias : std::vector<float>()));
+  if (c.choice && c.choice->units) {
+    for (size_t v = 0; v < sums.size(); ++v) widen_for_half_pairs(sums[v], weights, x.values[v]);
+  }
   if (c.makes_vectors) {
     expect_vectors(c, out_int8.get(), sums, before, stride, norm);
     if (c.epilogue == Epilogue::kSwiGlu) sums.clear();  // no floats besides

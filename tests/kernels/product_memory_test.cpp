@@ -19,6 +19,9 @@ namespace {
 using quant::Format;
 
 const WorkgroupLimits kLimits{32, 1024};
+/// As NVIDIA's of today.
+const WorkgroupLimits kMatrixLimits{
+    32, 1024, 49152, {{16, 16, 16}, {16, 8, 16}}, FragmentLayout{{16, 8, 16}, 4, 2}};
 
 std::vector<ProductKey> keys() {
   std::vector<ProductKey> keys;
@@ -32,16 +35,17 @@ std::vector<ProductKey> keys() {
 }
 
 TEST(ProductCandidatesTest, AreAFewAndPossible) {
-  for (const WorkgroupLimits& limits : {kLimits, WorkgroupLimits{8, 256}, WorkgroupLimits{64, 64}}) {
+  for (const WorkgroupLimits& limits :
+       {kLimits, WorkgroupLimits{8, 256}, WorkgroupLimits{64, 64}, kMatrixLimits}) {
     for (const ProductKey& key : keys()) {
       const std::vector<ProductChoice> all = candidates(key, limits);
       const std::set<ProductChoice> different(all.begin(), all.end());
       EXPECT_EQ(different.size(), all.size());
       EXPECT_GE(all.size(), 2U);
-      EXPECT_LE(all.size(), 200U);
+      EXPECT_LE(all.size(), 400U);
       for (const ProductChoice& choice : all) {
         EXPECT_TRUE(possible(choice, key, limits));
-        if (choice.tile) continue;
+        if (choice.tile || choice.units) continue;
         EXPECT_LE(choice.subgroups * limits.subgroup, limits.max_threads);
         EXPECT_LE(choice.rows * key.vectors, 32U);
         if (key.pairs) {
@@ -95,6 +99,30 @@ TEST(ProductCandidatesTest, RefusesWhatNoKernelCanBe) {
   }
 }
 
+TEST(ProductCandidatesTest, AllOnMatrixUnitsAreReachedFromTheUsualChoice) {
+  for (const ProductKey& key : keys()) {
+    const std::vector<ProductChoice> all = candidates(key, kMatrixLimits);
+    const ProductChoice usual = usual_choice(key, kMatrixLimits);
+    EXPECT_TRUE(possible(usual, key, kMatrixLimits));
+    EXPECT_EQ(usual.units.has_value(), key.vectors >= 4);
+    std::set<ProductChoice> reached{usual};
+    std::vector<ProductChoice> next{usual};
+    while (!next.empty()) {
+      const ProductChoice from = next.back();
+      next.pop_back();
+      for (const ProductChoice& to : neighbours(from, key, kMatrixLimits)) {
+        if (reached.insert(to).second) next.push_back(to);
+      }
+    }
+    for (const ProductChoice& choice : all) {
+      if (choice.units && choice.units->fragments == 1) {
+        EXPECT_TRUE(reached.contains(choice));
+      }
+    }
+    EXPECT_EQ(reached.contains({.tile = usual_int8_tile(key, kMatrixLimits)}), key.vectors >= 8);
+  }
+}
+
 class ProductMemoryTest : public ::testing::Test {
  protected:
   std::string text() const {
@@ -114,11 +142,12 @@ class ProductMemoryTest : public ::testing::Test {
 
   gguf::TemporaryFolder folder_;
   std::filesystem::path file_ = folder_.path() / "cache" / "device.products.json";
-  ProductMemoryOwner owner_{{"A device", "A driver 1.2", "0123"}, kLimits};
+  ProductMemoryOwner owner_{{"A device", "A driver 1.2", "0123"}, kMatrixLimits};
   RememberedChoices choices_{
       {{Format::kQ4_K, 4096, 2048, 1, 0, true}, {{8, 2, 2, 1}, 12.5}},
       {{Format::kIQ1_S, 28672, 4096, 8, 64, true}, {{8, 4, 1, 2}, 99.25}},
       {{Format::kIQ1_S, 28672, 4096, 64, 0, false}, {{.tile = Int8Tile{64, 32, 4, 4, 4, 1, 1}}, 400}},
+      {{Format::kQ6_K, 4096, 4096, 8, 32, false}, {{.units = MatvecUnits{2, 1, 8, 1, 1, 1}}, 20}},
   };
 };
 
