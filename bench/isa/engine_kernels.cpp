@@ -207,6 +207,7 @@ class Cases {
     one.record = [=](Kernels& kernels, vulkan::Recording& recording) {
       const kernels::ProductKey key{weights.format, weights.rows, weights.columns, columns};
       kernels::ProductChoice choice = kernels.choice(key);
+      choice.units.reset();
       choice.rows = rows;
       choice.unroll = unroll;
       if (!kernels::possible(choice, key, kernels.workgroup_limits())) return;

@@ -41,7 +41,9 @@ bool fills_registers(const Kernel& kernel) {
 /// of 80 SIMDs must have 2.7 KB under way: 4 subgroups with two loads of 16 bytes a lane have 4 KB. What
 /// loads less at once needs more of them.
 double least_subgroups(const Kernel& kernel) {
-  return fills_registers(kernel) || kernel.compiled.name.starts_with("matvec_int8") ? 4 : 8;
+  const bool two_loads =
+      kernel.compiled.name.starts_with("matvec_int8") || kernel.compiled.name.starts_with("matvec_units");
+  return fills_registers(kernel) || two_loads ? 4 : 8;
 }
 
 TEST(DecodingCodeTest, NoKernelSpills) {
