@@ -1,0 +1,232 @@
+#include "server/api_routes.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "caldera/error.hpp"
+#include "server/answer_job.hpp"
+#include "server/anthropic_request.hpp"
+#include "server/anthropic_response.hpp"
+#include "server/chat_prompt.hpp"
+#include "server/json.hpp"
+#include "server/openai_chat_request.hpp"
+#include "server/openai_chat_response.hpp"
+#include "server/openai_completions.hpp"
+#include "server/openai_responses.hpp"
+#include "server/openai_responses_request.hpp"
+
+namespace caldera::server {
+namespace {
+
+/// Where an answer to one request goes, and in which dialect errors do.
+struct Exchange {
+  std::shared_ptr<Responder> responder;
+  Dialect dialect;
+  std::string request_id;
+  std::string client;
+};
+
+/// Runs `work`; what it throws becomes an error in the dialect.
+template <typename Work>
+void guarded(const Exchange& exchange, Work work) {
+  ApiError failure;
+  try {
+    return work();
+  } catch (const RequestError& error) {
+    failure = error.error();
+  } catch (const Error& error) {
+    failure = api_error(error);
+    if (error.kind() == ErrorKind::kContext) failure.code = "context_length_exceeded";
+  } catch (const std::exception& error) {
+    failure = {.status = 500, .message = std::string("the server failed: ") + error.what()};
+  }
+  send_error(*exchange.responder, exchange.dialect, failure, exchange.request_id);
+}
+
+class Api : public std::enable_shared_from_this<Api> {
+ public:
+  explicit Api(Models& models) : models_(models), relay_(std::make_shared<Relay>()) {}
+
+  using Endpoint = void (Api::*)(const Exchange&, const Json&);
+  Handler handler(Dialect dialect, Endpoint endpoint) {
+    return [self = shared_from_this(), dialect, endpoint](Request request,
+                                                          std::shared_ptr<Responder> responder) {
+      const Exchange exchange{std::move(responder), dialect, request.id, request.client};
+      guarded(exchange, [&] { ((*self).*endpoint)(exchange, parse_json(request.body)); });
+    };
+  }
+
+  void chat_completions(const Exchange& exchange, const Json& body);
+  void completions(const Exchange& exchange, const Json& body);
+  void responses(const Exchange& exchange, const Json& body);
+  void messages(const Exchange& exchange, const Json& body);
+  void count_tokens(const Exchange& exchange, const Json& body);
+  void embeddings(const Exchange& exchange, const Json& body);
+
+ private:
+  using Found = std::function<void(std::shared_ptr<const ServedModel>, std::shared_ptr<const Language>)>;
+  /// Calls `found` when the model is there; what it throws is answered.
+  void with_model(const Exchange& exchange, const std::string& name, Found found);
+  void chat(const Exchange& exchange, ChatRequest request, std::string_view id_prefix,
+            std::unique_ptr<AnswerWriter> writer);
+
+  Models& models_;
+  std::shared_ptr<Relay> relay_;
+};
+
+AnswerHead make_head(std::string_view id_prefix, const ServedModel& model, const Exchange& exchange) {
+  AnswerHead head;
+  head.id = random_id(id_prefix);
+  head.created =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  head.model = model.name;
+  head.request_id = exchange.request_id;
+  return head;
+}
+
+void Api::with_model(const Exchange& exchange, const std::string& name, Found found) {
+  models_.acquire(name, [exchange, found = std::move(found)](Acquired acquired) {
+    if (acquired.model == nullptr) {
+      send_error(*exchange.responder, exchange.dialect, acquired.error, exchange.request_id);
+      return;
+    }
+    guarded(exchange, [&] {
+      std::shared_ptr<const Language> language = acquired.model->language;
+      if (language == nullptr) language = language_of(acquired.model->model);
+      found(acquired.model, std::move(language));
+    });
+  });
+}
+
+void Api::chat(const Exchange& exchange, ChatRequest request, std::string_view id_prefix,
+               std::unique_ptr<AnswerWriter> writer) {
+  const std::string name = request.model;
+  // std::function must be copyable, and a writer is not.
+  auto held = std::make_shared<std::unique_ptr<AnswerWriter>>(std::move(writer));
+  with_model(exchange, name,
+             [exchange, request = std::move(request), id_prefix, held, relay = relay_](
+                 std::shared_ptr<const ServedModel> model, std::shared_ptr<const Language> language) {
+               ChatPrompt prompt = make_chat_prompt(*language, request);
+               AnswerOrder order;
+               order.head = make_head(id_prefix, *model, exchange);
+               order.model = std::move(model);
+               order.language = std::move(language);
+               order.prompts.push_back({std::move(prompt.tokens), std::move(prompt.syntax)});
+               order.options = request.options;
+               order.client = exchange.client;
+               start_answers(std::move(order), std::move(*held), exchange.responder, relay);
+             });
+}
+
+void Api::chat_completions(const Exchange& exchange, const Json& body) {
+  ChatRequest request = parse_openai_chat_request(body);
+  std::unique_ptr<AnswerWriter> writer;
+  if (request.stream) {
+    writer = make_chat_stream(exchange.responder, request.options.n, request.include_usage,
+                              request.options.top_logprobs.has_value());
+  } else {
+    writer = std::make_unique<WholeWriter>(exchange.responder, exchange.dialect, chat_completion);
+  }
+  chat(exchange, std::move(request), "chatcmpl-", std::move(writer));
+}
+
+void Api::responses(const Exchange& exchange, const Json& body) {
+  ResponsesRequest request = parse_openai_responses(body);
+  const bool stream = request.chat.stream;
+  chat(exchange, std::move(request.chat), "resp_",
+       make_responses_writer(exchange.responder, std::move(request.echo), stream));
+}
+
+void Api::messages(const Exchange& exchange, const Json& body) {
+  ChatRequest request = parse_anthropic_request(body);
+  std::unique_ptr<AnswerWriter> writer;
+  if (request.stream) {
+    writer = make_anthropic_stream(exchange.responder);
+  } else {
+    writer = std::make_unique<WholeWriter>(exchange.responder, exchange.dialect, anthropic_message,
+                                           kToolUsePrefix);
+  }
+  chat(exchange, std::move(request), "msg_", std::move(writer));
+}
+
+void Api::count_tokens(const Exchange& exchange, const Json& body) {
+  ChatRequest request = parse_anthropic_request(body, true);
+  const std::string name = request.model;
+  with_model(exchange, name,
+             [exchange, request = std::move(request)](const std::shared_ptr<const ServedModel>&,
+                                                      const std::shared_ptr<const Language>& language) {
+               const size_t tokens = make_chat_prompt(*language, request).tokens.size();
+               exchange.responder->send(200, dump_json({{"input_tokens", tokens}}));
+             });
+}
+
+void Api::completions(const Exchange& exchange, const Json& body) {
+  CompletionsRequest request = parse_openai_completions(body);
+  std::unique_ptr<AnswerWriter> writer;
+  if (request.stream) {
+    writer = make_completions_stream(exchange.responder, request.include_usage,
+                                     request.prompts.size() * request.options.n);
+  } else {
+    writer = std::make_unique<WholeWriter>(exchange.responder, exchange.dialect, text_completion);
+  }
+  auto held = std::make_shared<std::unique_ptr<AnswerWriter>>(std::move(writer));
+  const std::string name = request.model;
+  with_model(exchange, name,
+             [exchange, request = std::move(request), held, relay = relay_](
+                 std::shared_ptr<const ServedModel> model, std::shared_ptr<const Language> language) {
+               AnswerOrder order;
+               for (const auto& prompt : request.prompts) {
+                 AnswerPrompt read;
+                 const std::string* text = std::get_if<std::string>(&prompt);
+                 read.tokens = text != nullptr ? language->tokenize(*text, true, false)
+                                               : std::get<std::vector<Token>>(prompt);
+                 for (const Token token : read.tokens) {
+                   if (static_cast<uint32_t>(token) >= language->vocabulary()) {
+                     refuse("prompt", "'prompt' has a token that the model has not");
+                   }
+                 }
+                 check_prompt_length(*language, read.tokens.size(), "prompt");
+                 read.syntax.reasoning = false;
+                 if (request.echo) {
+                   if (text != nullptr) {
+                     read.syntax.begun = *text;
+                   } else {
+                     for (const Token token : read.tokens) read.syntax.begun += language->piece(token);
+                   }
+                 }
+                 order.prompts.push_back(std::move(read));
+               }
+               order.head = make_head("cmpl-", *model, exchange);
+               order.model = std::move(model);
+               order.language = std::move(language);
+               order.options = request.options;
+               order.client = exchange.client;
+               start_answers(std::move(order), std::move(*held), exchange.responder, relay);
+             });
+}
+
+void Api::embeddings(const Exchange& exchange, const Json&) {
+  send_error(*exchange.responder, exchange.dialect,
+             {.status = 501,
+              .message = "embeddings are not supported yet: this server answers chats and completions",
+              .code = "not_implemented"},
+             exchange.request_id);
+}
+
+}  // namespace
+
+Routes api_routes(Models& models) {
+  const auto api = std::make_shared<Api>(models);
+  const auto route = [&](const char* path, Dialect dialect, Api::Endpoint endpoint) {
+    return Route{"POST", path, api->handler(dialect, endpoint)};
+  };
+  return {route("/v1/chat/completions", Dialect::kOpenAi, &Api::chat_completions),
+          route("/v1/completions", Dialect::kOpenAi, &Api::completions),
+          route("/v1/responses", Dialect::kOpenAi, &Api::responses),
+          route("/v1/embeddings", Dialect::kOpenAi, &Api::embeddings),
+          route("/v1/messages", Dialect::kAnthropic, &Api::messages),
+          route("/v1/messages/count_tokens", Dialect::kAnthropic, &Api::count_tokens)};
+}
+
+}  // namespace caldera::server
