@@ -93,7 +93,7 @@ bool Engine::submit_read(uint32_t index, uint32_t total, uint32_t before, const 
   uint32_t left = total - slot.computed;
   if (resident().copier() != nullptr && resident().steps_apart()) left = slot.alike(left);
   const uint32_t count = resident().next_read(slot.computed, left);
-  slot.reserve(slot.computed + count);
+  reserve(index, slot.computed + count);
   Submitter::Progress part;
   if (progress) {
     part = [&](double share) {

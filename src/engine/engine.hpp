@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +14,8 @@
 
 #include "caldera/model.hpp"
 #include "caldera/session.hpp"
+#include "engine/fair_mutex.hpp"
+#include "engine/prefix_cache.hpp"
 #include "engine/resident_model.hpp"
 #include "engine/slot.hpp"
 #include "gguf/file.hpp"
@@ -32,7 +33,7 @@ class Engine {
   /// Weights that come from elsewhere than a file. Errors: as above, and what `make_weights` throws.
   Engine(model::ModelSpec spec, const LoadOptions& options, MakeWeights make_weights);
 
-  std::mutex& mutex() { return mutex_; }
+  FairMutex& mutex() { return mutex_; }
   const model::ModelSpec& spec() const { return spec_; }
   const DeviceInfo& device_info() const { return device_info_; }
   const model::Weights& weights() const { return resident().weights(); }
@@ -77,6 +78,37 @@ class Engine {
   /// Before a slot that is not empty is read: what another slot's sequence, which begins with the same
   /// tokens, has computed of them is not computed again.
   void adopt_prefix(uint32_t slot);
+
+  // Sequences that come and go while others decode, see batching.cpp and service_scheduler.cpp.
+
+  uint32_t sequences() const { return static_cast<uint32_t>(slots_.size()); }  ///< slots
+  /// Pages of KV memory that the slots may hold together.
+  uint64_t planned_pages() const;
+  /// Pages that may be kept for sequences to come, beyond those in use; absent: as many as are planned for
+  /// and not in use.
+  void keep_prefixes(std::optional<uint64_t> pages);
+  const PrefixCache& prefixes() const { return prefixes_; }
+  /// Before a slot is read: what is kept of the beginning of its tokens is not computed again. Tokens.
+  uint32_t adopt_kept_prefix(uint32_t slot);
+  /// Keeps the full pages of what is computed in the slot.
+  void keep_prefix(uint32_t slot);
+  /// Forgets all of a slot that no step works on any more; the pages that are kept stay.
+  void release_slot(uint32_t slot);
+  /// Makes room for the first `count` tokens. Pages that are kept give way. Errors: kMemory.
+  void reserve(uint32_t slot, uint32_t count);
+  /// Reads up to `most` tokens of what is pending in the slot, the last token always, as one batch. Does not
+  /// wait for it. Returns how many; 0 when `go_on`, asked between submissions, was false. Errors: kMemory.
+  uint32_t read_some(uint32_t slot, uint32_t most, const std::function<bool()>& go_on);
+  /// Draws the next token of a slot all of whose tokens are read, `read` of them by the last call of
+  /// read_some(); their logits are in row 0 then. Waits.
+  void draw_after(uint32_t slot, uint32_t read);
+  /// Makes `slots`, whose first tokens are drawn, the decode batch: entry i and row i of the logits are
+  /// slots[i]. How they draw goes on as it was, up to `end_tokens`. Waits for all.
+  void set_decode(std::span<const uint32_t> slots, std::span<const std::vector<Token>* const> end_tokens);
+  /// Logits of the last step or draw, (vocabulary). Waits.
+  std::vector<float> logits_row(uint32_t row) { return resident().download_logits(row, 1); }
+  /// Most tokens worth reading after `first` others in one batch that takes no longer than `seconds`.
+  uint32_t tokens_within(double seconds, uint32_t first, uint32_t left);
 
   /// Called with tokens read and to read, between submissions; returning false cancels.
   using ReadCallback = std::function<bool(uint32_t done, uint32_t total)>;
@@ -152,6 +184,9 @@ class Engine {
   uint32_t share_kept(uint32_t slot);
   uint64_t kept_bytes() const;
 
+  /// Drops kept pages beyond those that may be kept.
+  void trim_prefixes();
+
   /// Waits for all; a device that turns out to be lost is dropped.
   void settle();
   bool tell(DeviceLoss::Stage stage, const LoadProgress& progress = {});
@@ -160,12 +195,14 @@ class Engine {
   /// `before` on. False when cancelled: then none of them are counted as computed.
   bool submit_read(uint32_t index, uint32_t total, uint32_t before, const ReadCallback& progress);
 
-  std::mutex mutex_;
+  FairMutex mutex_;
   model::ModelSpec spec_;
   LoadOptions options_;
   MakeWeights make_weights_;
   std::unique_ptr<ResidentModel> resident_;
   std::vector<Slot> slots_;
+  PrefixCache prefixes_;
+  std::optional<uint64_t> most_prefixes_ = 0;  ///< pages; absent: what is planned for and not in use
   DeviceInfo device_info_;
   LoadReport report_;
   uint64_t parameters_ = 0;

@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <deque>
 #include <optional>
-#include <random>
 
 #include "caldera/error.hpp"
-#include "engine/stop_strings.hpp"
-#include "text/utf8.hpp"
+#include "engine/answer_text.hpp"
+#include "engine/sampling_check.hpp"
 
 namespace caldera::engine {
 namespace {
@@ -20,18 +18,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void check_options(const SamplingOptions& s) {
-  const auto demand = [](bool holds, std::string_view what) {
-    if (!holds) throw Error(ErrorKind::kUsage, fmt::format("{}", what));
-  };
-  demand(std::isfinite(s.temperature) && s.temperature >= 0, "the temperature must be 0 or more");
-  demand(s.top_p > 0 && s.top_p <= 1, "top-p must be above 0 and at most 1");
-  demand(s.min_p >= 0 && s.min_p <= 1, "min-p must be between 0 and 1");
-  demand(s.top_k <= kernels::kMaxTopK, "top-k must be at most 1024 (0: off)");
-  demand(std::isfinite(s.repeat_penalty) && s.repeat_penalty > 0, "the repeat penalty must be above 0");
-  demand(std::isfinite(s.presence_penalty) && std::isfinite(s.frequency_penalty), "penalties must be finite");
 }
 
 void check_context_end(const Engine& engine, const GenerateOptions& options) {
@@ -44,16 +30,11 @@ void check_context_end(const Engine& engine, const GenerateOptions& options) {
                   engine.context(), options.keep, least));
 }
 
-uint64_t random_seed() {
-  std::random_device device;
-  return uint64_t{device()} << 32 | device();
-}
-
 /// What the host keeps of one job while it runs.
 class Stream {
  public:
   Stream(Engine& engine, const text::Tokenizer& tokenizer, const Job& job)
-      : engine_(engine), tokenizer_(tokenizer), job_(job), stops_(job.options->stop) {
+      : engine_(engine), job_(job), text_(tokenizer, job.options->stop) {
     result.seed = job.options->sampling.seed.value_or(0);
     if (!job.options->sampling.seed) result.seed = random_seed();
   }
@@ -105,15 +86,13 @@ class Stream {
     slot().tokens.push_back(token);
     // Its keys and values are computed by the step that follows, which may never come.
     slot().step_to(static_cast<uint32_t>(slot().tokens.size()) - 1);
-    const auto& ends = tokenizer_.end_of_generation();
-    if (!options().ignore_end && std::find(ends.begin(), ends.end(), token) != ends.end()) {
+    if (!options().ignore_end && text_.is_end(token)) {
       stop(StopReason::kEnd);
       return;
     }
-    const bool known = static_cast<uint32_t>(token) < tokenizer_.size();
-    emit(stops_.push(utf8_.push(known ? tokenizer_.piece(token) : std::string())));
+    emit(text_.push(token));
     if (!running_) return;
-    if (stops_.found()) {
+    if (text_.stopped()) {
       stop(StopReason::kStopString);
     } else if (options().max_tokens > 0 && result.tokens.size() >= options().max_tokens) {
       stop(StopReason::kMaxTokens);
@@ -137,9 +116,7 @@ class Stream {
   void stop(StopReason reason) {
     result.reason = reason;
     running_ = false;
-    if (reason == StopReason::kCancelled || stops_.found()) return;
-    emit(stops_.push(utf8_.finish()));
-    emit(stops_.finish());
+    if (reason != StopReason::kCancelled) emit(text_.finish());
   }
 
   /// Makes room for all that is to be read and for the token drawn after it. False when memory was refused.
@@ -180,10 +157,8 @@ class Stream {
   }
 
   Engine& engine_;
-  const text::Tokenizer& tokenizer_;
   Job job_;
-  StopStrings stops_;
-  text::Utf8Stream utf8_;
+  AnswerText text_;
   std::string refusal_;  ///< of the last reserve(), which may be granted when it is tried again
   std::optional<Clock::time_point> started_;  ///< to read
   uint32_t taken_ = 0;                        ///< since the slot was told to begin
@@ -327,7 +302,7 @@ std::vector<Generation> generate(Engine& engine, const text::Tokenizer& tokenize
   std::vector<Stream> streams;
   streams.reserve(jobs.size());
   for (const Job& job : jobs) {
-    check_options(job.options->sampling);
+    check_sampling(job.options->sampling);
     const Slot& slot = engine.slot(job.slot);
     if (slot.tokens.empty())
       throw Error(ErrorKind::kUsage, "there is nothing to go on from: the sequence is empty");

@@ -37,6 +37,7 @@ void Engine::drop_resident(const vulkan::DeviceLost& loss) {
   last_loss_ = loss.what();
   if (dynamic_cast<const LostWhileTuning*>(&loss) != nullptr) options_.tuning = Tuning::kOff;
   for (Slot& slot : slots_) slot.attach(nullptr);
+  prefixes_.clear();
   resident_.reset();
 }
 

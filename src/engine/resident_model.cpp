@@ -126,7 +126,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
     return memory;
   };
   read_batch_ = shared(kernels::batch_bytes(read_tokens_), "a batch");
-  decode_batch_ = shared(kernels::batch_bytes(kMaxSequences), "the decode batch");
+  decode_batch_ = shared(kernels::batch_bytes(kMaxSequences + 1), "the decode batch");
   page_tables_ = shared((options.sequences + 1) * sizeof(uint64_t), "page tables");  // one for rehearsals
   slot_addresses_ = shared(options.sequences * sizeof(uint64_t), "slots");
   for (uint32_t i = 0; i < options.sequences; ++i) {
@@ -295,9 +295,10 @@ uint64_t ResidentModel::submit_outputs(uint32_t first, uint32_t rows, bool sampl
   return submitter_->submit(pass, head, {.columns = rows});
 }
 
-std::vector<float> ResidentModel::download_logits(uint32_t rows) {
+std::vector<float> ResidentModel::download_logits(uint32_t first, uint32_t rows) {
   std::vector<float> logits(uint64_t{rows} * spec_.vocabulary);
-  device_.download(program_->logits(), 0, std::as_writable_bytes(std::span(logits)));
+  const uint64_t from = uint64_t{first} * spec_.vocabulary * sizeof(float);
+  device_.download(program_->logits(), from, std::as_writable_bytes(std::span(logits)));
   return logits;
 }
 

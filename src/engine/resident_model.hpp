@@ -36,6 +36,9 @@ namespace caldera::engine {
 /// Sessions that may be alive at once: one read of the weights serves them all.
 inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
 
+/// An entry of the decode batch that no step reads: of sequences whose first token is drawn beside steps.
+inline constexpr uint32_t kParkedEntry = kMaxSequences;
+
 /// What memory weights are to leave to a context as asked for.
 model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
                                 const vulkan::PhysicalDevice& device);
@@ -99,7 +102,8 @@ class ResidentModel {
   /// draws the next token of the last too. Waits for the read, not for this.
   uint64_t submit_outputs(uint32_t first, uint32_t rows, bool sample);
   /// Logits as computed last, (rows, vocabulary). Waits.
-  std::vector<float> download_logits(uint32_t rows);
+  std::vector<float> download_logits(uint32_t rows) { return download_logits(0, rows); }
+  std::vector<float> download_logits(uint32_t first, uint32_t rows);
 
   /// Drops tokens [first, first + count) of the slot, whole pages, out of the first `length` that are
   /// computed; those behind move up to earlier positions. The decode batch stays as it is. Waits. Errors:

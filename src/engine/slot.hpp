@@ -9,6 +9,7 @@
 #include "caldera/session.hpp"
 #include "engine/context_shift.hpp"
 #include "engine/kept_kv.hpp"
+#include "engine/prefix_cache.hpp"
 #include "engine/slot_memory.hpp"
 #include "vulkan/device_lost.hpp"
 
@@ -28,11 +29,13 @@ class Slot {
     uint32_t begin = 0;
     uint32_t end = 0;
   } stepped;
+  std::vector<PrefixCache::Id> cached;  ///< its first pages as the prefix cache knows them
 
   /// Goes on with empty memory of another device; null: with none.
   void attach(SlotMemory* memory) {
     memory_ = memory;
     computed = 0;
+    cached.clear();
     kept.forget_incomplete();
   }
 
@@ -63,6 +66,8 @@ class Slot {
   /// Refers to the first `count` pages of a sequence that begins with the same tokens, all full, instead of
   /// computing them.
   void adopt(const Slot& other, uint32_t count);
+  /// The same with pages that come after the full ones that it has computed.
+  void adopt(std::span<const KvPages::Page> pages);
   /// Forgets tokens from `length` on, and the pages that held only them.
   void truncate(uint32_t length) {
     tokens.resize(std::min<size_t>(tokens.size(), length));
@@ -93,6 +98,10 @@ class Slot {
              std::span<const Token> end_tokens) {
     memory().begin(tokens, sampling, stream_of(seed), decode_entry, end_tokens);
   }
+  /// Goes on drawing as another entry of the decode batch, and ends at these tokens.
+  void move_in_decode(uint32_t entry, std::span<const Token> end_tokens) {
+    memory().move_in_decode(entry, end_tokens);
+  }
   /// Goes on drawing after tokens were dropped.
   void resume(uint64_t seed) { memory().resume(tokens, stream_of(seed)); }
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
@@ -109,9 +118,11 @@ class Slot {
   /// What another sequence refers to must not be written: a page that both have is computed again as a whole.
   void set_back(uint32_t length) {
     computed = std::min(computed, length);
-    if (memory_ == nullptr || !memory_->shares(computed)) return;
-    computed -= computed % kernels::kPageTokens;
-    memory_->keep(computed);
+    if (memory_ != nullptr && memory_->shares(computed)) {
+      computed -= computed % kernels::kPageTokens;
+      memory_->keep(computed);
+    }
+    cached.resize(std::min<size_t>(cached.size(), computed / kernels::kPageTokens));
   }
 
   /// Draws are numbered by position (glsl/sample_state.glsl), and positions come again when tokens are
@@ -123,10 +134,15 @@ class Slot {
   SlotMemory* memory_ = nullptr;
 };
 
+inline void Slot::adopt(std::span<const KvPages::Page> pages) {
+  const uint32_t own = computed / kernels::kPageTokens;
+  memory().adopt(own, pages);
+  computed = (own + static_cast<uint32_t>(pages.size())) * kernels::kPageTokens;
+}
+
 inline void Slot::adopt(const Slot& other, uint32_t count) {
   const uint32_t own = computed / kernels::kPageTokens;
-  memory().adopt(own, other.memory_->pages().subspan(own, count - own));
-  computed = count * kernels::kPageTokens;
+  adopt(other.memory_->pages().subspan(own, count - own));
   for (uint32_t page = kept.full_pages(); page < std::min(count, other.kept.full_pages()); ++page) {
     if (!other.kept.pages()[page].turns.empty()) break;
     kept.add(other.kept.pages()[page]);

@@ -16,6 +16,14 @@ using vulkan::Residency;
 /// No token: what the results ring holds where nothing was drawn.
 constexpr uint32_t kNothing = UINT32_MAX;
 
+/// Says where in the decode batch a sequence is, and where it ends.
+void place(kernels::Sequence& state, uint32_t entry, std::span<const Token> end_tokens) {
+  state.decode_entry = entry;
+  // The host checks every token too; the device only stops early for as many as it can hold.
+  state.end_count = static_cast<uint32_t>(std::min<size_t>(end_tokens.size(), kernels::kMaxEndTokens));
+  for (uint32_t i = 0; i < state.end_count; ++i) state.end_token[i] = static_cast<uint32_t>(end_tokens[i]);
+}
+
 uint32_t pages_for(uint32_t tokens) {
   return (tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
 }
@@ -108,13 +116,14 @@ void SlotMemory::begin(std::span<const Token> tokens, const SamplingOptions& sam
   state.penalty_window = penalties ? sampling.penalty_window : 0;
   state.seed_low = static_cast<uint32_t>(seed);
   state.seed_high = static_cast<uint32_t>(seed >> 32);
-  state.decode_entry = decode_entry;
-  // The host checks every token too; the device only stops early for as many as it can hold.
-  state.end_count = static_cast<uint32_t>(std::min<size_t>(end_tokens.size(), kernels::kMaxEndTokens));
-  for (uint32_t i = 0; i < state.end_count; ++i) state.end_token[i] = static_cast<uint32_t>(end_tokens[i]);
+  place(state, decode_entry, end_tokens);
   std::memset(results_.host(), 0xff, kernels::kResultRing * sizeof(kNothing));
   if (state.penalty_window > 0) fill_penalty_window(tokens, state.penalty_window);
   std::memcpy(sequence_.host(), &state, sizeof(state));
+}
+
+void SlotMemory::move_in_decode(uint32_t entry, std::span<const Token> end_tokens) {
+  place(*reinterpret_cast<kernels::Sequence*>(sequence_.host()), entry, end_tokens);
 }
 
 void SlotMemory::resume(std::span<const Token> tokens, uint64_t seed) {

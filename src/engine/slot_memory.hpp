@@ -43,6 +43,9 @@ class SlotMemory {
   /// Prepares drawing: parameters, and the penalty window from `tokens`, all of the sequence so far.
   void begin(std::span<const Token> tokens, const SamplingOptions& sampling, uint64_t seed,
              uint32_t decode_entry, std::span<const Token> end_tokens);
+  /// Goes on drawing as another entry of the decode batch. At the first kernels::kMaxEndTokens of
+  /// `end_tokens` the device ends the sequence itself.
+  void move_in_decode(uint32_t entry, std::span<const Token> end_tokens);
   /// Goes on drawing after tokens were dropped: the penalty window from `tokens`, and another `seed`.
   void resume(std::span<const Token> tokens, uint64_t seed);
   /// Makes the sampler pass this sequence over. Returns whether it did not already.

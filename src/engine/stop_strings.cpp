@@ -13,7 +13,12 @@ std::string StopStrings::push(std::string_view text) {
   if (found_) return {};
   held_ += text;
   size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
+  for (const std::string& stop : stops_) {
+    const size_t at = held_.find(stop);
+    if (at >= first) continue;
+    first = at;
+    which_ = stop;
+  }
   if (first != std::string::npos) {
     found_ = true;
     std::string rest = held_.substr(0, first);

@@ -19,10 +19,12 @@ class StopStrings {
   /// What was held back, at the end of the stream.
   std::string finish();
   bool found() const { return found_; }
+  const std::string& which() const { return which_; }  ///< was found
 
  private:
   std::vector<std::string> stops_;
   std::string held_;
+  std::string which_;
   bool found_ = false;
 };
 

@@ -42,7 +42,7 @@ uint64_t engine_bytes(const ModelShape& shape, uint32_t read_rows, uint32_t cont
   const uint64_t slot = allocated(pages * kAddress) + allocated(kSequenceState) +
                         allocated(shape.vocabulary * kId) + allocated((uint64_t{context} + 1) * kId) +
                         allocated(kDrawn) + allocated(kSlotAddresses);
-  return allocated(kBatchHead + read_rows * kEntry) + allocated(kBatchHead + kMaxSequences * kEntry) +
+  return allocated(kBatchHead + read_rows * kEntry) + allocated(kBatchHead + (kMaxSequences + 1) * kEntry) +
          2 * allocated(sequences * kAddress) + sequences * slot;
 }
 
