@@ -68,6 +68,7 @@ void Scheduler::work() {
   read_next();
   reform();
   step();
+  reform();
 }
 
 void Scheduler::end_all(StopReason reason, const std::string& error) {
