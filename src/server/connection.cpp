@@ -286,7 +286,7 @@ void Connection::on_written(const error_code& code, size_t bytes) {
 
 void Connection::finish_answer() {
   record(Ending::kComplete);
-  const bool keep_alive = state_->keep_alive;
+  const bool keep_alive = state_->keep_alive && !*front_.draining;  // which may have begun since
   outbox_->close();
   outbox_.reset();
   state_.reset();

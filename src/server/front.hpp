@@ -17,16 +17,15 @@ namespace caldera::server {
 class Connection;
 
 struct Front {
-  Front(const ServerOptions& asked, Routes routes, Metrics& counts, RequestLog& lines)
+  Front(const ServerOptions& asked, Metrics& counts, RequestLog& lines)
       : options(asked),
-        router(std::move(routes)),
         gate(asked),
         metrics(counts),
         log(lines),
         bodies(std::make_shared<BodyBudget>(asked.limits.all_bodies_bytes)) {}
 
   const ServerOptions options;
-  const Router router;
+  Router router{{}};  ///< set before the first connection
   const Gate gate;
   Metrics& metrics;
   RequestLog& log;

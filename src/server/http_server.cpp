@@ -37,13 +37,15 @@ asio::ip::address parse_address(const std::string& address) {
 }  // namespace
 
 struct HttpServer::State {
-  State(const ServerOptions& options, Routes routes, Metrics& metrics, RequestLog& log)
-      : front(options, std::move(routes), metrics, log), handlers(std::max(options.handler_threads, 1u)) {
+  State(const ServerOptions& options, Metrics& metrics, RequestLog& log)
+      : front(options, metrics, log), handlers(std::max(options.handler_threads, 1u)) {
     front.run_handler = [this](std::function<void()> job) { asio::post(handlers, std::move(job)); };
     front.closed = [this](Connection& connection) { remove(connection); };
   }
 
+  void bind();
   void listen();
+  [[noreturn]] void fail(const boost::system::system_error& error) const;
   void accept();
   void on_accepted(tcp::socket socket);
   bool make_room(const std::string& remote);
@@ -67,18 +69,30 @@ struct HttpServer::State {
   std::map<std::string, size_t> of_address;
 };
 
-void HttpServer::State::listen() {
+void HttpServer::State::fail(const boost::system::system_error& error) const {
+  throw Error(ErrorKind::kUsage,
+              fmt::format("cannot listen on {} port {}: {}; another --host or --port may do",
+                          front.options.address, front.options.port, error.code().message()));
+}
+
+void HttpServer::State::bind() {
+  if (acceptor.is_open()) return;
   const tcp::endpoint endpoint(parse_address(front.options.address), front.options.port);
   try {
     acceptor.open(endpoint.protocol());
     acceptor.set_option(asio::socket_base::reuse_address(true));
     acceptor.bind(endpoint);
-    acceptor.listen(asio::socket_base::max_listen_connections);
     port = acceptor.local_endpoint().port();
   } catch (const boost::system::system_error& error) {
-    throw Error(ErrorKind::kUsage,
-                fmt::format("cannot listen on {} port {}: {}; another --host or --port may do",
-                            front.options.address, front.options.port, error.code().message()));
+    fail(error);
+  }
+}
+
+void HttpServer::State::listen() {
+  try {
+    acceptor.listen(asio::socket_base::max_listen_connections);
+  } catch (const boost::system::system_error& error) {
+    fail(error);
   }
 }
 
@@ -174,9 +188,9 @@ void HttpServer::State::run() {
   }
 }
 
-HttpServer::HttpServer(const ServerOptions& options, Routes routes, Metrics& metrics, RequestLog& log) {
+HttpServer::HttpServer(const ServerOptions& options, Metrics& metrics, RequestLog& log) {
   check(options);
-  state_ = std::make_unique<State>(options, std::move(routes), metrics, log);
+  state_ = std::make_unique<State>(options, metrics, log);
 }
 
 HttpServer::~HttpServer() {
@@ -184,7 +198,13 @@ HttpServer::~HttpServer() {
   stop(std::chrono::milliseconds(0));
 }
 
-void HttpServer::start() {
+void HttpServer::bind() {
+  state_->bind();
+}
+
+void HttpServer::start(Routes routes) {
+  state_->front.router = Router(std::move(routes));
+  state_->bind();
   state_->listen();
   state_->accept();
   for (unsigned i = 0; i < std::max(state_->front.options.io_threads, 1u); ++i) {
@@ -200,6 +220,10 @@ std::string HttpServer::url() const {
   const std::string& address = state_->front.options.address;
   const bool six = address.find(':') != std::string::npos;
   return fmt::format("http://{}{}{}:{}", six ? "[" : "", address, six ? "]" : "", port());
+}
+
+std::shared_ptr<const std::atomic<bool>> HttpServer::draining() const {
+  return state_->front.draining;
 }
 
 void HttpServer::stop_accepting() {

@@ -15,8 +15,8 @@ int main() {
   RequestLog log(LogFormat::kNone);
   ServerOptions options;
   options.port = 0;
-  HttpServer server(options, api_routes(models), metrics, log);
-  server.start();
+  HttpServer server(options, metrics, log);
+  server.start(api_routes(models));
   std::printf("%s\n", server.url().c_str());
   std::fflush(stdout);
   for (std::string line; std::getline(std::cin, line);) {
