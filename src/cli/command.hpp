@@ -27,6 +27,7 @@ void declare_devices(CLI::App& app, Action& action);
 void declare_doctor(CLI::App& app, Action& action);
 void declare_inspect(CLI::App& app, Action& action);
 void declare_plan(CLI::App& app, Action& action);
+void declare_serve(CLI::App& app, Action& action);
 void declare_tokenize(CLI::App& app, Action& action);
 void declare_version(CLI::App& app, Action& action);
 void declare_help(CLI::App& app, Action& action);

@@ -8,6 +8,10 @@ namespace caldera::cli::interrupt {
 /// driver.
 void install();
 
+/// For services, after install(): SIGTERM counts as SIGINT does, and the second of them ends the program at
+/// once.
+void install_for_service();
+
 /// Whether SIGINT came since the last clear().
 bool pending() noexcept;
 

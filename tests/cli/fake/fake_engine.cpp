@@ -106,6 +106,13 @@ std::string Model::detokenize(std::span<const Token> tokens, bool) const {
   return text;
 }
 
+std::string_view Model::chat_template() const {
+  return {};
+}
+const text::Tokenizer& Model::tokenizer() const {
+  throw Error(ErrorKind::kUnsupported, "a fake model's tokens are bytes");
+}
+
 std::string Model::apply_chat_template(std::span<const Message> messages, const ChatOptions& options) const {
   std::string out;
   for (const Message& message : messages) {
