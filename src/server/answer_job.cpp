@@ -1,11 +1,7 @@
 #include "server/answer_job.hpp"
 
-#include <fmt/format.h>
-
 #include <exception>
 #include <utility>
-
-#include "caldera/error.hpp"
 
 namespace caldera::server {
 namespace {
@@ -78,12 +74,8 @@ template <typename Work>
 void AnswerJob::guarded(Work work) {
   try {
     work();
-  } catch (const Error& error) {
-    fail(api_error(error));
-  } catch (const RequestError& error) {
-    fail(error.error());
-  } catch (const std::exception& error) {
-    fail({.status = 500, .message = fmt::format("the server failed: {}", error.what())});
+  } catch (const std::exception&) {
+    fail(current_api_error());
   }
 }
 

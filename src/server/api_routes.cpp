@@ -1,9 +1,9 @@
 #include "server/api_routes.hpp"
 
 #include <chrono>
+#include <exception>
 #include <utility>
 
-#include "caldera/error.hpp"
 #include "server/answer_job.hpp"
 #include "server/anthropic_request.hpp"
 #include "server/anthropic_response.hpp"
@@ -29,18 +29,11 @@ struct Exchange {
 /// Runs `work`; what it throws becomes an error in the dialect.
 template <typename Work>
 void guarded(const Exchange& exchange, Work work) {
-  ApiError failure;
   try {
-    return work();
-  } catch (const RequestError& error) {
-    failure = error.error();
-  } catch (const Error& error) {
-    failure = api_error(error);
-    if (error.kind() == ErrorKind::kContext) failure.code = "context_length_exceeded";
-  } catch (const std::exception& error) {
-    failure = {.status = 500, .message = std::string("the server failed: ") + error.what()};
+    work();
+  } catch (const std::exception&) {
+    send_error(*exchange.responder, exchange.dialect, current_api_error(), exchange.request_id);
   }
-  send_error(*exchange.responder, exchange.dialect, failure, exchange.request_id);
 }
 
 class Api : public std::enable_shared_from_this<Api> {

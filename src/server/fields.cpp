@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <utility>
+
+#include "caldera/error.hpp"
 
 namespace caldera::server {
 namespace {
@@ -40,6 +43,18 @@ void refuse(std::string_view param, std::string message, std::string_view code) 
 void refuse_type(std::string_view param, std::string_view wanted, const Json& value) {
   refuse(param, fmt::format("'{}' must be {}, and is {}", param, wanted, type_in_words(value)),
          "invalid_type");
+}
+
+ApiError current_api_error() {
+  try {
+    throw;
+  } catch (const RequestError& error) {
+    return error.error();
+  } catch (const Error& error) {
+    return api_error(error);
+  } catch (const std::exception& error) {
+    return {.status = 500, .message = fmt::format("the server failed: {}", error.what())};
+  }
 }
 
 std::string element_path(std::string_view array, size_t index) {

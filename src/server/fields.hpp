@@ -28,6 +28,10 @@ class RequestError : public std::runtime_error {
 /// Throws a RequestError of status 400 about the field `param` ("messages[2].role").
 [[noreturn]] void refuse(std::string_view param, std::string message, std::string_view code = {});
 
+/// What the exception that is being handled is to the client: as api_error() says, 500 for what nobody
+/// foresaw.
+ApiError current_api_error();
+
 /// The fields of one JSON object, read by name; null counts as absent, as in both APIs.
 class Fields {
  public:
