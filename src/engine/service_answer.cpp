@@ -1,10 +1,12 @@
 #include "engine/service_answer.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "engine/sampling_check.hpp"
 #include "engine/token_choice.hpp"
+#include "vulkan/device_lost.hpp"
 
 namespace caldera::engine {
 namespace {
@@ -54,6 +56,7 @@ bool Answer::read(uint32_t most) {
   if (left() > 0) return true;
   slot().begin(request_->request.sampling, seed_, kParkedEntry, {});
   set_mask();
+  if (ended()) return true;
   engine_.draw_after(slot_, read);
   reading_ = false;
   take(0);
@@ -76,7 +79,9 @@ void Answer::take(uint32_t row) {
   slot().tokens.push_back(token);
   // Its keys and values are computed by the step that follows, which may never come.
   slot().step_to(static_cast<uint32_t>(slot().tokens.size()) - 1);
-  if (request_->request.constraint) request_->request.constraint->accept(token);
+  tell([&] {
+    if (request_->request.constraint) request_->request.constraint->accept(token);
+  });
   const bool on = goes_on(token, chunk.text);
   tell([&] { request_->listener->on_chunk(std::move(chunk)); });
   if (!on) return end(reason_);
@@ -96,7 +101,19 @@ bool Answer::goes_on(Token token, std::string& text) {
   return stops(slot().tokens.size() >= engine_.context() ? StopReason::kContextFull : StopReason::kMaxTokens);
 }
 
-void Answer::set_mask() {}
+void Answer::set_mask() {
+  if (request_->request.constraint == nullptr) return;
+  try {
+    mask_.assign((engine_.spec().vocabulary + 31) / 32, 0);
+    request_->request.constraint->allow(mask_);
+    if (std::ranges::all_of(mask_, [](uint32_t bits) { return bits == 0; })) return end(StopReason::kEnd);
+    slot().set_mask(mask_);
+  } catch (const vulkan::DeviceLost&) {
+    throw;
+  } catch (const std::exception& error) {  // who cannot say what is allowed ends one answer, not all
+    end(StopReason::kCancelled, error.what());
+  }
+}
 
 TokenChoice Answer::choice(Token drawn, uint32_t row) {
   std::vector<float> logits = engine_.logits_row(row);

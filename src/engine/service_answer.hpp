@@ -49,11 +49,12 @@ class Answer {
   void end(StopReason reason, const std::string& error = {});
 
  private:
-  /// Before each draw.
+  /// Before each draw: what the constraint allows. Ends the answer where that is nothing.
   void set_mask();
   TokenChoice choice(Token drawn, uint32_t row);
   /// After whose token what text is certain.
   bool goes_on(Token token, std::string& text);
+  /// Calls what the asker gave; where that throws, the answer is cancelled.
   template <class Call>
   void tell(const Call& call);
 
@@ -63,6 +64,7 @@ class Answer {
   ServiceTotals& totals_;
   AnswerText text_;
   std::vector<Token> end_tokens_;
+  std::vector<uint32_t> mask_;  ///< with a constraint
   uint64_t seed_;
   bool reading_ = true;
   uint32_t taken_ = 0;  ///< since the slot was told to begin

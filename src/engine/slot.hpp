@@ -102,6 +102,8 @@ class Slot {
   void move_in_decode(uint32_t entry, std::span<const Token> end_tokens) {
     memory().move_in_decode(entry, end_tokens);
   }
+  /// Only tokens whose bit is set may be drawn from now on; see SlotMemory::set_mask(). begin() ends it.
+  void set_mask(std::span<const uint32_t> bits) { memory().set_mask(bits); }
   /// Goes on drawing after tokens were dropped.
   void resume(uint64_t seed) { memory().resume(tokens, stream_of(seed)); }
   /// Makes the sampler pass this sequence over. Returns whether it did not already.

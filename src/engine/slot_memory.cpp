@@ -31,7 +31,7 @@ uint32_t pages_for(uint32_t tokens) {
 }  // namespace
 
 SlotMemory::SlotMemory(vulkan::Device& device, KvPages& pages, uint32_t vocabulary, uint32_t context)
-    : pages_(pages), vocabulary_(vocabulary) {
+    : device_(device), pages_(pages), vocabulary_(vocabulary) {
   const auto shared = [&](uint64_t bytes, const char* what) {
     return device.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, what);
   };
@@ -120,10 +120,24 @@ void SlotMemory::begin(std::span<const Token> tokens, const SamplingOptions& sam
   std::memset(results_.host(), 0xff, kernels::kResultRing * sizeof(kNothing));
   if (state.penalty_window > 0) fill_penalty_window(tokens, state.penalty_window);
   std::memcpy(sequence_.host(), &state, sizeof(state));
+  set_mask({});
 }
 
 void SlotMemory::move_in_decode(uint32_t entry, std::span<const Token> end_tokens) {
   place(*reinterpret_cast<kernels::Sequence*>(sequence_.host()), entry, end_tokens);
+}
+
+void SlotMemory::set_mask(std::span<const uint32_t> bits) {
+  auto& addresses = *reinterpret_cast<kernels::SlotAddresses*>(addresses_.host());
+  addresses.mask = 0;
+  if (bits.empty()) return;
+  const uint64_t bytes = (uint64_t{vocabulary_} + 31) / 32 * sizeof(uint32_t);
+  if (!mask_) {
+    mask_ =
+        device_.memory().allocate(bytes, Residency::kHostWrite, Purpose::kActivations, "a mask of tokens");
+  }
+  std::memcpy(mask_.host(), bits.data(), std::min<uint64_t>(bytes, bits.size_bytes()));
+  addresses.mask = mask_.address();
 }
 
 void SlotMemory::resume(std::span<const Token> tokens, uint64_t seed) {

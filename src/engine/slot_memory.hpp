@@ -46,6 +46,9 @@ class SlotMemory {
   /// Goes on drawing as another entry of the decode batch. At the first kernels::kMaxEndTokens of
   /// `end_tokens` the device ends the sequence itself.
   void move_in_decode(uint32_t entry, std::span<const Token> end_tokens);
+  /// Only tokens whose bit is set may be drawn from now on, (vocabulary + 31) / 32 words; none: all may. One
+  /// must be set. Errors: kMemory.
+  void set_mask(std::span<const uint32_t> bits);
   /// Goes on drawing after tokens were dropped: the penalty window from `tokens`, and another `seed`.
   void resume(std::span<const Token> tokens, uint64_t seed);
   /// Makes the sampler pass this sequence over. Returns whether it did not already.
@@ -64,6 +67,7 @@ class SlotMemory {
   void write_table(size_t first);
   void fill_penalty_window(std::span<const Token> tokens, uint32_t window);
 
+  vulkan::Device& device_;
   KvPages& pages_;
   std::vector<KvPages::Page> held_;
   uint32_t vocabulary_;
@@ -73,6 +77,7 @@ class SlotMemory {
   vulkan::Allocation history_;    ///< (context) u32
   vulkan::Allocation results_;    ///< (kResultRing) u32
   vulkan::Allocation addresses_;  ///< kernels::SlotAddresses
+  vulkan::Allocation mask_;       ///< taken when first set
 };
 
 }  // namespace caldera::engine

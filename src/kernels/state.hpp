@@ -64,7 +64,7 @@ struct SlotAddresses {
   uint64_t counts;
   uint64_t history;
   uint64_t results;
-  uint64_t unused;
+  uint64_t mask;  ///< of tokens that may be drawn; 0: all may
 };
 
 /// Where RopeShift takes a page from and where it puts it, which may be the same.

@@ -347,6 +347,52 @@ TEST_F(ServiceTest, TellsWhatElseCouldHaveBeenDrawn) {
   EXPECT_NEAR(first.logprob, logits[static_cast<size_t>(first.token)] - std::log(sum), 1e-3);
 }
 
+/// Allows tokens of the parity that the one before does not have, and no more than `most` of them.
+class Alternating : public TokenConstraint {
+ public:
+  explicit Alternating(uint32_t most) : most_(most) {}
+  void allow(std::span<uint32_t> bits) override {
+    if (accepted_ == most_) return;
+    for (Token token = next_; token < 256; token += 2)
+      bits[static_cast<size_t>(token) / 32] |= 1U << token % 32;
+  }
+  void accept(Token token) override {
+    ++accepted_;
+    next_ = (token + 1) % 2;
+  }
+
+ private:
+  uint32_t most_;
+  uint32_t accepted_ = 0;
+  Token next_ = 0;
+};
+
+TEST_F(ServiceTest, DrawsWhatAConstraintAllows) {
+  const auto model = loaded(2);
+  const CompletionRequest free = request_of(prompt(30), varied(40));
+  const Generation whole = alone(model, free);
+  const auto service = make_service(model);
+  const auto beside = ask(*service, free);
+  for (const float temperature : {0.F, 2.F}) {
+    CompletionRequest bound = request_of(prompt(9, 8), varied(0));
+    bound.sampling.temperature = temperature;
+    bound.sampling.top_k = 0;
+    bound.constraint = std::make_shared<Alternating>(12);
+    const auto heard = ask(*service, bound);
+    ASSERT_TRUE(heard->wait_for_end());
+    EXPECT_EQ(heard->end().reason, StopReason::kEnd) << heard->end().error;
+    ASSERT_THAT(heard->tokens(), SizeIs(12));
+    for (size_t i = 0; i < 12; ++i) {
+      EXPECT_EQ(heard->tokens()[i] % 2, static_cast<Token>(i % 2));
+      EXPECT_LT(heard->tokens()[i], 256);
+    }
+  }
+  expect_same(*beside, whole);
+  const auto after = ask(*service, free);
+  expect_same(*after, whole);
+  expect_valid(*model);
+}
+
 TEST_F(ServiceTest, DrainsAndRefusesImpossibleRequests) {
   const auto model = loaded(2);
   const auto service = make_service(model);

@@ -1,7 +1,7 @@
 #version 460
 // Draws the next token of each output of the batch from its logits, on the device, and makes it the input of the
-// sequence's next step. Order: penalties, temperature, top-k, top-p, min-p, the draw. Temperature 0 takes the largest
-// logit, the lowest id among equals. logits (outputs, vocabulary) f32, changed in place by penalties.
+// sequence's next step. Order: penalties, mask, temperature, top-k, top-p, min-p, the draw. Temperature 0 takes the largest
+// logit, the lowest id among equals. logits (outputs, vocabulary) f32, changed in place by penalties and masks.
 //
 // The vocabulary is cut into slices of kSlice tokens, a workgroup each, which summarise them (sample_slice.glsl). The
 // workgroup that finishes an output last decides (sample_draw.glsl). So one dispatch serves, and what is left to do
@@ -61,6 +61,16 @@ void main() {
         own[j] = logit - (sequence.presence_penalty + float(count) * sequence.frequency_penalty);
         logits.v[row + id] = own[j];
       }
+    }
+  }
+  if (mine.mask != 0) {
+    // After penalties, which cannot make it finite again.
+    Words mask = Words(mine.mask);
+    for (uint j = 0; j < kShare; ++j) {
+      const uint id = first_id + j * THREADS;
+      if (id >= vocabulary || (mask.v[id / 32] >> id % 32 & 1) != 0) continue;
+      own[j] = kNothing;
+      logits.v[row + id] = kNothing;
     }
   }
   if (temperature > 0) {

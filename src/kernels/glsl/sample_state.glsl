@@ -23,7 +23,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Sl
   WriteWords counts;   // (vocabulary) how often each token stands in the penalty window
   WriteWords history;  // (context) the sequence's tokens
   WriteWords results;  // (kResultRing) tokens drawn, for the host
-  uint64_t unused;
+  uint64_t mask;       // address of a bit for each token that may be drawn, ((vocabulary + 31) / 32) uint; 0: all may
 };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer SlotTable { uint64_t slot[]; };
 
