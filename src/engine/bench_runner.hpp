@@ -29,8 +29,10 @@ class BenchRunner {
 
  private:
   void tell(const std::string& what, uint64_t done, uint64_t total) const;
-  /// Runs once to warm up, and then as often as was asked for.
+  /// Runs to warm up, once at least, and then as often as was asked for.
   void repeat(const std::string& what, const std::function<void(const std::string&)>& run) const;
+  /// Drops figures of runs that warmed up.
+  void keep_measured(std::vector<double>& runs) const;
   void append(Slot& slot, uint32_t tokens);
   void read(uint32_t index, const std::string& what);
   /// Makes a sequence `depth` tokens long, all of them computed.

@@ -54,6 +54,7 @@ class Engine {
     return resident().tune(sequences, options);
   }
   bool prompts_tunable() const { return resident().prompts_tunable(); }
+  size_t tunings() const { return resident().tunings(); }
   std::vector<kernels::TunedTiles> tune_batch(uint32_t tokens, const kernels::TuneOptions& options) {
     return resident().tune_batch(tokens, options);
   }

@@ -84,6 +84,8 @@ class ResidentModel {
   /// Tunes the products of steps of `sequences` sequences; see kernels::tune(). The device must be idle.
   std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options);
   /// Whether prompts have products to tune on this device.
+  /// Times that something was tuned, or would have been if it had not been remembered.
+  size_t tunings() const { return tuned_.size() + tuned_prompts_.size(); }
   bool prompts_tunable() const { return kernels_.uses_matrix_units() && !kernels_.matrix_units().software; }
   /// Tunes the products of a batch of so many tokens of a prompt, a power of two; see
   /// kernels::tune_matrices(). The device must be idle.

@@ -36,7 +36,8 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
                            physical.info.min_subgroup_size, physical.info.max_subgroup_size);
   }
   if (compiler_knows_cooperative_matrix()) {
-    units_ = {unit_shapes(physical), subgroup_, max_threads_, physical.info.max_shared_bytes, software_};
+    units_ = {unit_shapes(physical),          subgroup_, max_threads_,
+              physical.info.max_shared_bytes, software_, physical.vendor_id == kVendorNvidia};
     use_matrix_units(matrix_use_);
     attention_units_ = caldera::kernels::attention_units(physical, subgroup_, max_threads_);
   }

@@ -130,8 +130,10 @@ MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
     const bool too_tall = size.tokens > std::max(key.tokens, kUsualSizes.back().tokens);
     const bool too_flat = size.tokens < std::min(key.tokens, kLeastTokens) && usual.tokens > 0;
     if (too_tall || too_flat) continue;
-    // Half a step: of a whole one of f32 activations what is under way does not fit AMD's registers.
-    MatrixTiles tiles = tiles_of(size, 32, 2, shape);
+    // Half a step elsewhere: of a whole one of f32 activations what is under way does not fit AMD's
+    // registers.
+    MatrixTiles tiles = tiles_of(size, 64, 1, shape);
+    if (!units.whole_steps || !possible(tiles, key.format, units)) tiles = tiles_of(size, 32, 2, shape);
     if (!possible(tiles, key.format, units)) tiles.buffers = 1;
     if (!possible(tiles, key.format, units)) continue;
     usual = tiles;

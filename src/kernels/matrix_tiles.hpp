@@ -51,7 +51,10 @@ struct MatrixUnits {
   uint32_t max_threads = 128;     ///< in a workgroup
   uint32_t max_shared_bytes = 0;  ///< of a workgroup
   bool software = false;
+  bool whole_steps = false;  ///< a step of 64 columns leaves enough registers, and is faster than half of one
 };
+
+inline constexpr uint32_t kVendorNvidia = 0x10DE;
 
 /// The shapes of a device that multiply f16 and sum in f32.
 std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device);

@@ -15,7 +15,6 @@
 namespace caldera::kernels {
 namespace {
 
-constexpr uint32_t kVendorNvidia = 0x10DE;
 constexpr uint32_t kVendorAmd = 0x1002;
 /// Registers of a lane that may hold matrices and what is on its way; the rest of 255 is for right matrices
 /// and addresses. AMD's compiler keeps more of them: of 192 it spills.
