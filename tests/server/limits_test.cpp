@@ -168,9 +168,10 @@ TEST(Limits, RefusesConnectionsWhereAllAreBusy) {
   TestServer server(options);
   HttpClient one = server.client();
   HttpClient two = server.client();
+  // In turn: requests of two connections may come to their handlers in any order.
   one.send(get("/hold"));
-  two.send(get("/hold"));
   const auto first = server.take_held();
+  two.send(get("/hold"));
   const auto second = server.take_held();
   ASSERT_TRUE(first && second);
   const HttpAnswer refused = server.client().answer();
