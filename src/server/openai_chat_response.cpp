@@ -1,8 +1,10 @@
 #include "server/openai_chat_response.hpp"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "server/openai_stream_end.hpp"
 #include "server/openai_usage.hpp"
 
 namespace caldera::server {
@@ -75,21 +77,16 @@ class ChatStream : public AnswerWriter {
   }
 
   void finish(std::span<const ModelAnswer> answers) override {
+    std::optional<Json> chunk;
     if (include_usage_) {
-      Json chunk = chunk_json();
-      chunk["choices"] = Json::array();
-      chunk["usage"] = usage_json(token_usage(head_, answers));
-      responder_->event(dump_json(chunk));
+      chunk = chunk_json();
+      (*chunk)["choices"] = Json::array();
+      (*chunk)["usage"] = usage_json(token_usage(head_, answers));
     }
-    responder_->event("[DONE]");
-    responder_->end();
+    end_events(*responder_, chunk);
   }
 
-  void fail(const ApiError& error) override {
-    if (!begun_) return send_error(*responder_, Dialect::kOpenAi, error, head_.request_id);
-    responder_->event(error_body(Dialect::kOpenAi, error, head_.request_id));
-    responder_->end();
-  }
+  void fail(const ApiError& error) override { fail_events(*responder_, begun_, error, head_.request_id); }
 
  private:
   struct State {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "server/openai_options.hpp"
+#include "server/openai_stream_end.hpp"
 #include "server/openai_usage.hpp"
 
 namespace caldera::server {
@@ -104,19 +106,14 @@ class CompletionsStream : public AnswerWriter {
     send(choice, "", std::span(answer.logprobs).subspan(sent_[choice]), finish_reason(answer));
   }
   void finish(std::span<const ModelAnswer> answers) override {
+    std::optional<Json> chunk;
     if (include_usage_) {
-      Json chunk = object_json(head_, Json::array());
-      chunk["usage"] = usage_json(token_usage(head_, answers));
-      responder_->event(dump_json(chunk));
+      chunk = object_json(head_, Json::array());
+      (*chunk)["usage"] = usage_json(token_usage(head_, answers));
     }
-    responder_->event("[DONE]");
-    responder_->end();
+    end_events(*responder_, chunk);
   }
-  void fail(const ApiError& error) override {
-    if (!begun_) return send_error(*responder_, Dialect::kOpenAi, error, head_.request_id);
-    responder_->event(error_body(Dialect::kOpenAi, error, head_.request_id));
-    responder_->end();
-  }
+  void fail(const ApiError& error) override { fail_events(*responder_, begun_, error, head_.request_id); }
 
  private:
   void send(uint32_t choice, std::string_view text, std::span<const TokenLogprobs> logprobs,
