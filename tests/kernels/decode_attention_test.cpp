@@ -271,6 +271,7 @@ class DecodeAttentionUnitsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     shapes_ = shared_kernels().attention_units().matrix.shapes;
+    // Where it has none, kernels_decode_attention_test_matrix runs these on a software device with them.
     if (shapes_.empty()) GTEST_SKIP() << "the device has no matrix units";
   }
   Case with(Case c, uint32_t heads, uint32_t subgroups = 2, uint32_t keys = 16) const {

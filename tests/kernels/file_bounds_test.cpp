@@ -62,6 +62,7 @@ void check_rows(Matrix matrix, uint64_t address, const std::vector<double>& valu
 class FileBoundsTest : public ::testing::TestWithParam<quant::FormatInfo> {};
 
 TEST_P(FileBoundsTest, LoadsStayInTheTensorsWords) {
+  // A GPU sees none of the test's guard pages; software devices, on which all of this runs, see them.
   if (!reads_host_addresses()) GTEST_SKIP() << "the device does not read the host's memory by its addresses";
   const quant::Format format = GetParam().format;
   Matrix matrix;

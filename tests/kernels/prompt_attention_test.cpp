@@ -66,6 +66,7 @@ class MatrixAttentionTest : public ::testing::Test {
     kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
     kernels.ask_units();
     units_ = kernels.attention_units();
+    // Where it has none, kernels_prompt_attention_test_matrix runs these on a software device with them.
     if (units_.matrix.shapes.empty()) GTEST_SKIP() << "the device has no matrix units";
   }
   /// `c` on the first shape of the device; blocks are small, so that a few tokens make several.
