@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace caldera::server {
 
@@ -19,12 +20,17 @@ class BodyBudget {
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    /// The request has grown to `bytes`. False where that is more than there is.
+    /// The request has grown to `bytes`. False where that is more than there is: then it holds what it held,
+    /// so that a request that is about to be refused takes nothing from the others.
     bool grow(size_t bytes) {
       if (bytes <= bytes_) return true;
       const size_t more = bytes - bytes_;
+      size_t used = budget_->used_;
+      do {
+        if (used > budget_->most_ || more > budget_->most_ - used) return false;
+      } while (!budget_->used_.compare_exchange_weak(used, used + more));
       bytes_ = bytes;
-      return budget_->used_.fetch_add(more) + more <= budget_->most_;
+      return true;
     }
 
    private:

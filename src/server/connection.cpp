@@ -7,6 +7,7 @@
 
 #include <boost/asio/post.hpp>
 #include <random>
+#include <utility>
 
 #include "caldera/error.hpp"
 
@@ -111,18 +112,18 @@ void Connection::on_read(const error_code& code, size_t bytes) {
   // The end of what a client sends counts as its leaving: nobody tells a half-closed connection from a closed
   // one before writing to it.
   if (code) return lose(Ending::kGone);
-  front_.metrics.bytes_in += bytes;
   if (stage_ == Stage::kLingering) {
     lingered_ += bytes;
-    if (lingered_ > kMostLingered) return close();
+    if (lingered_ > kMostLingered) close();
   } else {
     input_.append(read_buffer_.data(), bytes);
     if (stage_ != Stage::kAnswering) {
       consume();
     } else if (input_.size() > kMostAhead) {
-      return lose(Ending::kDropped);
+      lose(Ending::kDropped);
     }
   }
+  front_.metrics.bytes_in += bytes;  // once they had their effect
   if (stage_ != Stage::kClosed) read();
 }
 
@@ -229,7 +230,6 @@ std::shared_ptr<Answer> Connection::make_answer(bool keep_alive) {
       boost::asio::post(self->socket_.get_executor(), [self] { self->on_wake(); });
     }
   });
-  if (stage_ != Stage::kAnswering) ++front_.metrics.requests_now;
   become(Stage::kAnswering, front_.options.limits.request_time);
   Headers headers = front_.gate.cors_headers(request);
   headers.push_back({"X-Request-Id", request.id});
@@ -299,7 +299,6 @@ void Connection::finish_answer() {
 
 void Connection::record(Ending ending) {
   const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
-  --front_.metrics.requests_now;
   if (ending == Ending::kGone) ++front_.metrics.gone_clients;
   if (ending == Ending::kDropped) ++front_.metrics.dropped_clients;
   front_.metrics.count_request(route_ != nullptr ? std::string_view(route_->path) : "none", state_->status,
@@ -322,10 +321,15 @@ void Connection::record(Ending ending) {
 
 void Connection::become(Stage stage, Clock::duration time) {
   const Clock::time_point now = Clock::now();
-  stage_ = stage;
+  const Stage before = std::exchange(stage_, stage);
   deadline_ = now + time;
   idle_since_ = stage == Stage::kIdle ? std::max<Clock::rep>(now.time_since_epoch().count(), 1) : 0;
+  count_answering(before);  // last: whoever reads of no request under way finds idle connections idle
   arm();
+}
+
+void Connection::count_answering(Stage before) {
+  front_.metrics.requests_now += (stage_ == Stage::kAnswering) - (before == Stage::kAnswering);
 }
 
 void Connection::arm() {
@@ -400,8 +404,9 @@ void Connection::lose(Ending ending) {
 
 void Connection::close() {
   if (stage_ == Stage::kClosed) return;
-  stage_ = Stage::kClosed;
+  const Stage before = std::exchange(stage_, Stage::kClosed);
   idle_since_ = 0;
+  count_answering(before);
   const std::shared_ptr<Connection> self = shared_from_this();
   timer_.cancel();
   error_code ignored;

@@ -63,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void record(Ending ending);  ///< in log and metrics
 
   void become(Stage stage, Clock::duration time);
+  void count_answering(Stage before);
   void arm();
   void on_time();
   void on_answer_time(Clock::time_point now);

@@ -156,6 +156,8 @@ TEST(Limits, ClosesTheLongestIdleConnectionToMakeRoom) {
   for (int i = 0; i < 4; ++i) {
     idle.push_back(server.client());
     EXPECT_EQ(idle.back().ask(get("/hello")).status, 200);
+    // A client may have its answer before the server is done with it, and the connection idle.
+    EXPECT_TRUE(eventually([&] { return server.metrics.requests_now == 0; }));
   }
   EXPECT_EQ(server.client().ask(get("/hello")).status, 200);
   EXPECT_TRUE(idle[0].closed());
@@ -179,6 +181,7 @@ TEST(Limits, RefusesConnectionsWhereAllAreBusy) {
   EXPECT_EQ(nlohmann::json::parse(refused.body)["error"]["message"], "too many connections");
   first->send(200, "one");
   EXPECT_EQ(one.answer().body, "one");
+  EXPECT_TRUE(eventually([&] { return server.metrics.requests_now == 1; }));
   EXPECT_EQ(server.client().ask(get("/hello")).status, 200);
   second->send(200, "two");
 }
