@@ -7,7 +7,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "server/page_assets.hpp"
+#include "server/page_routes.hpp"
 
 namespace caldera::server {
 namespace {
@@ -125,13 +125,16 @@ Json model_status_json(const ModelEntry& entry) {
     json["device"] = {{"name", device.name}, {"type", device.type}, {"driver", device.driver}};
     Json heaps = Json::array();
     for (const HeapUse& heap : memory.heaps) {
+      const HeapInfo info = heap.heap < device.heaps.size() ? device.heaps[heap.heap] : HeapInfo{};
       heaps.push_back({{"heap", heap.heap},
+                       {"bytes", info.bytes},
+                       {"device_local", info.device_local},
+                       {"near", heap.near},
                        {"weights", heap.weights},
                        {"kv", heap.kv},
                        {"activations", heap.activations},
                        {"staging", heap.staging},
-                       {"reserved", heap.reserved},
-                       {"bytes", heap.heap < device.heaps.size() ? device.heaps[heap.heap].bytes : 0}});
+                       {"reserved", heap.reserved}});
     }
     json["memory"] = {{"weights", memory.weights},
                       {"kv", memory.kv},
@@ -142,19 +145,6 @@ Json model_status_json(const ModelEntry& entry) {
                       {"heaps", heaps}};
   }
   return json;
-}
-
-Handler page_handler(const PageAsset& asset) {
-  return [asset](const Request&, const std::shared_ptr<Responder>& responder) {
-    // Scripts and styles of its own alone, in no frame: answers of models are shown in it.
-    responder->send(200, std::string(asset.body),
-                    {{"Content-Security-Policy",
-                      "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-                      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-                     {"Cache-Control", "no-cache"},
-                     {"Referrer-Policy", "no-referrer"}},
-                    asset.content_type);
-  };
 }
 
 /// A value of each service that is loaded, labelled with its model.
@@ -260,9 +250,7 @@ Routes core_routes(Models& models, Metrics& metrics, std::string version,
                                 {"models", list}});
        }},
   };
-  for (const PageAsset& asset : page_assets()) {
-    routes.push_back({"GET", std::string(asset.path), page_handler(asset)});
-  }
+  for (Route& route : page_routes()) routes.push_back(std::move(route));
   return routes;
 }
 

@@ -1,14 +1,18 @@
 #include "server/page_assets.hpp"
 
-#include <array>
-
 namespace caldera::server {
+namespace {
+
+template <size_t kSize>
+std::string_view text(const unsigned char (&bytes)[kSize]) {
+  return {reinterpret_cast<const char*>(bytes), kSize};
+}
+
+#include "page_files.inc"  // made by the build from web/
+
+}  // namespace
 
 std::span<const PageAsset> page_assets() {
-  static constexpr std::array kAssets = {
-      PageAsset{"/", "text/html; charset=utf-8",
-                "<!doctype html><title>Caldera</title><p>Caldera answers at <code>/v1</code>.</p>\n"},
-  };
   return kAssets;
 }
 
