@@ -45,11 +45,11 @@ enum class Arithmetic {
   kAuto,  ///< kInt8 where the device has integer dot products, else kF32
   kF32,   ///< prompts too
   kInt8,  ///< activations rounded to 8 bits with a scale for each 32: fewer instructions a weight
-  kF16,   ///< decode steps in f32, prompts in f16 on any device with matrix units, software too
+  kF16,   ///< on any device with matrix units, software too: prompts in f16 and steps of many; of few in f32
 };
 
 /// Whether to find out how decoding runs fastest on the device: up to two seconds when a model is loaded for
-/// the first time, and one before it first decodes 2, 3 or 4, and 5 or more sequences together. What is found
+/// the first time, and one before it first decodes 2, up to 4, up to 8 and so on together. What is found
 /// is remembered.
 enum class Tuning {
   kAuto,   ///< what is not remembered
@@ -86,7 +86,7 @@ struct LoadOptions {
   PositionScaling position_scaling = PositionScaling::kAsFile;
   /// With kLinear and kYarn, 1 to 1024; 0: what `context` needs, or the file's own.
   double position_factor = 0;
-  uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 8
+  uint32_t sequences = 1;     ///< most sessions alive at once, 1 to 64
   uint32_t prefill_rows = 0;  ///< most tokens read in one batch; 0: chosen for the device
   /// Most bytes of memory at the device's own speed (unified devices: of all memory); 0: what the device
   /// gives.

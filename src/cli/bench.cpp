@@ -132,7 +132,7 @@ void declare_bench(CLI::App& app, Action& action) {
   list("-d,--depth", "--depth", options->bench.depths,
        "Tokens in the context before each test, separated by commas (default: 0)");
   list("-s,--sequences", "--sequences", options->bench.sequences,
-       "Sequences decoded together in each decode test, 1 to 8, separated by commas (default: 1)");
+       "Sequences decoded together in each decode test, 1 to 64, separated by commas (default: 1)");
   app.add_option_function<std::string>(
       "-r,--repeats",
       [options](const std::string& text) {

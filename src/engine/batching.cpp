@@ -96,6 +96,10 @@ uint32_t Engine::read_some(uint32_t index, uint32_t most, const std::function<bo
   return slot.computed - before;
 }
 
+void Engine::begin_parked(uint32_t index, const SamplingOptions& sampling, uint64_t seed) {
+  slots_[index].begin(sampling, seed, resident().parked_entry(), {});
+}
+
 void Engine::draw_after(uint32_t slot, uint32_t read) {
   keep_tail(slot);
   wait(resident().submit_outputs(read - 1, 1, true));

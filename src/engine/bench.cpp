@@ -14,6 +14,7 @@
 #include "engine/matrix_speed.hpp"
 #include "engine/synthetic_engine.hpp"
 #include "gguf/file.hpp"
+#include "plan/limits.hpp"
 #include "quant/format.hpp"
 
 namespace caldera::engine {
@@ -98,9 +99,9 @@ BenchOptions settled(BenchOptions options) {
       options.repeats == 0) {
     throw Error(ErrorKind::kUsage, "there is nothing to measure: ask for tokens to read or to decode");
   }
-  if (options.sequences.empty() || options.sequences.back() > kMaxSequences) {
+  if (options.sequences.empty() || options.sequences.back() > plan::kMaxSequences) {
     throw Error(ErrorKind::kUsage,
-                fmt::format("from 1 to {} sequences can be decoded together", kMaxSequences));
+                fmt::format("from 1 to {} sequences can be decoded together", plan::kMaxSequences));
   }
   const uint64_t deepest = options.depths.back();
   uint64_t longest = 0;

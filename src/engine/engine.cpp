@@ -17,9 +17,9 @@ constexpr double kLeastTarget = 1e-3;
 constexpr double kMostTarget = 10;
 
 LoadOptions checked(const model::ModelSpec& spec, const LoadOptions& options) {
-  if (options.sequences < 1 || options.sequences > kMaxSequences) {
+  if (options.sequences < 1 || options.sequences > plan::kMaxSequences) {
     throw Error(ErrorKind::kUsage, fmt::format("{} sequences were asked for: 1 to {} are possible",
-                                               options.sequences, kMaxSequences));
+                                               options.sequences, plan::kMaxSequences));
   }
   if (options.context > model::kMaxContext) {
     throw Error(ErrorKind::kUsage, fmt::format("a context of {} tokens was asked for: up to {} are possible",

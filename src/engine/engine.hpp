@@ -54,6 +54,7 @@ class Engine {
     return resident().tune(sequences, options);
   }
   bool prompts_tunable() const { return resident().prompts_tunable(); }
+  bool steps_as_prompts(uint32_t sequences) const { return resident().steps_as_prompts(sequences); }
   size_t tunings() const { return resident().tunings(); }
   std::vector<kernels::TunedTiles> tune_batch(uint32_t tokens, const kernels::TuneOptions& options) {
     return resident().tune_batch(tokens, options);
@@ -100,6 +101,8 @@ class Engine {
   /// Reads up to `most` tokens of what is pending in the slot, the last token always, as one batch. Does not
   /// wait for it. Returns how many; 0 when `go_on`, asked between submissions, was false. Errors: kMemory.
   uint32_t read_some(uint32_t slot, uint32_t most, const std::function<bool()>& go_on);
+  /// Prepares drawing beside the decode batch, see SlotMemory::begin(): the first token of a slot.
+  void begin_parked(uint32_t slot, const SamplingOptions& sampling, uint64_t seed);
   /// Draws the next token of a slot all of whose tokens are read, `read` of them by the last call of
   /// read_some(); their logits are in row 0 then. Waits.
   void draw_after(uint32_t slot, uint32_t read);

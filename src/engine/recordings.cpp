@@ -14,7 +14,7 @@ const Recordings::Pass& Recordings::pass(BatchPass::Kind kind, uint32_t columns)
   const auto add = [&](const std::vector<model::Operation>& some) {
     for (const model::Operation& operation : some) operations.push_back(&operation);
   };
-  const model::Pass& step = program_.step();
+  const model::Pass& step = program_.step(columns);
   PassKind speed = PassKind::kStep;
   size_t head = 0;
   switch (kind) {

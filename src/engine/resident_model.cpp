@@ -126,7 +126,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
     return memory;
   };
   read_batch_ = shared(kernels::batch_bytes(read_tokens_), "a batch");
-  decode_batch_ = shared(kernels::batch_bytes(kMaxSequences + 1), "the decode batch");
+  decode_batch_ = shared(kernels::batch_bytes(options.sequences + 1), "the decode batch");
   page_tables_ = shared((options.sequences + 1) * sizeof(uint64_t), "page tables");  // one for rehearsals
   slot_addresses_ = shared(options.sequences * sizeof(uint64_t), "slots");
   for (uint32_t i = 0; i < options.sequences; ++i) {
@@ -137,7 +137,7 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
     std::memcpy(slot_addresses_.host() + i * sizeof(addresses), &addresses, sizeof(addresses));
   }
 
-  const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_);
+  const plan::BatchLimits limits = plan::batch_limits(read_tokens_, context_, options.sequences);
   const bool int8 = options.arithmetic == Arithmetic::kInt8 ||
                     (options.arithmetic == Arithmetic::kAuto && kernels_.prefers_int8());
   const model::ProgramInputs inputs{page_tables_.address(),
@@ -199,7 +199,7 @@ std::filesystem::path ResidentModel::tuning_file() const {
 std::vector<kernels::TunedProduct> ResidentModel::tune(uint32_t sequences,
                                                        const kernels::TuneOptions& options) {
   std::vector<kernels::Product> products;
-  const model::Pass& pass = program_->step();
+  const model::Pass& pass = program_->step(sequences);
   for (const std::vector<model::Operation>* part : {&pass.body, &pass.head_of(sequences)}) {
     for (const model::Operation& operation : *part) {
       if (const auto* product = std::get_if<kernels::Product>(&operation)) products.push_back(*product);
@@ -222,6 +222,7 @@ std::vector<kernels::TunedProduct> ResidentModel::tune(uint32_t sequences,
 
 void ResidentModel::tune_once(uint32_t sequences) {
   const uint32_t vectors = std::bit_ceil(sequences);
+  if (steps_as_prompts(sequences)) return tune_prompts(vectors);  // the same products
   if (!tunable() || tuning_ == Tuning::kOff || !tuned_.insert(vectors).second) return;
   // Of one sequence the two seconds that starting may take; of several, what a conversation can wait.
   const std::chrono::duration<double> budget(vectors == 1 ? 1.8 : 0.8);
@@ -345,20 +346,22 @@ void ResidentModel::leave_decode(uint32_t slot) {
 }
 
 uint64_t ResidentModel::submit_step(uint32_t longest) {
-  const BatchPass pass{BatchPass::Kind::kStep, decode_batch_.address(), decoding_,
-                       splits_for(longest, decoding_)};
+  const uint32_t columns = step_columns(decoding_);
+  const BatchPass pass{BatchPass::Kind::kStep, decode_batch_.address(), columns,
+                       splits_for(longest, columns)};
   longest_ = longest;
   return submitter_->submit(pass, decode_head(), step_tokens(decoding_, longest));
 }
 
 uint32_t ResidentModel::splits_for(uint32_t longest, uint32_t sequences) const {
-  return program_->int8() ? kernels_.decode_splits(attention_, longest, sequences)
-                          : kernels_.splits_for(longest, sequences * attention_.kv_heads);
+  return program_->steps_attend_at_once(sequences)
+             ? kernels_.decode_splits(attention_, longest, sequences)
+             : kernels_.splits_for(longest, sequences * attention_.kv_heads);
 }
 
 uint32_t ResidentModel::steps_ahead() {
   const uint32_t sequences = std::max(decoding_, 1U);
-  return submitter_->pace().steps_ahead(recordings_->work(BatchPass::Kind::kStep, sequences),
+  return submitter_->pace().steps_ahead(recordings_->work(BatchPass::Kind::kStep, step_columns(sequences)),
                                         step_tokens(sequences, longest_));
 }
 

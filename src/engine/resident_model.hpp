@@ -1,6 +1,7 @@
 // A model on a device: all that is lost with the device.
 #pragma once
 
+#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -33,11 +34,11 @@
 
 namespace caldera::engine {
 
-/// Sessions that may be alive at once: one read of the weights serves them all.
-inline constexpr uint32_t kMaxSequences = kernels::kMaxVectorColumns;
-
-/// An entry of the decode batch that no step reads: of sequences whose first token is drawn beside steps.
-inline constexpr uint32_t kParkedEntry = kMaxSequences;
+/// Sequences that a step is recorded for which has so many: a recording serves any number up to its own.
+constexpr uint32_t step_columns(uint32_t sequences) {
+  constexpr uint32_t kTile = kernels::kMaxVectorColumns;
+  return sequences <= kTile ? sequences : (sequences + kTile - 1) / kTile * kTile;
+}
 
 /// What memory weights are to leave to a context as asked for.
 model::ContextRoom context_room(const model::ModelSpec& spec, const LoadOptions& options,
@@ -71,6 +72,8 @@ class ResidentModel {
   /// Predicted device time of reading so many tokens; 0 before any were read.
   double seconds_to_read(uint32_t position, uint32_t tokens);
   SlotMemory& slot(uint32_t index) { return *slots_[index]; }
+  /// An entry of the decode batch that no step reads: of sequences whose first token is drawn beside steps.
+  uint32_t parked_entry() const { return static_cast<uint32_t>(slots_.size()); }
   Recordings& recordings() { return *recordings_; }
   MemoryUse memory();
   StepShape decode_shape();
@@ -81,6 +84,10 @@ class ResidentModel {
 
   /// Whether decode steps have products to tune on this device.
   bool tunable() const { return program_->int8() && kernels_.prefers_int8(); }
+  /// Whether the products of steps of so many are those of prompts, for which tune_batch() is.
+  bool steps_as_prompts(uint32_t sequences) const {
+    return program_->steps_in_half(std::bit_ceil(sequences));
+  }
   /// Tunes the products of steps of `sequences` sequences; see kernels::tune(). The device must be idle.
   std::vector<kernels::TunedProduct> tune(uint32_t sequences, const kernels::TuneOptions& options);
   /// Whether prompts have products to tune on this device.
@@ -91,7 +98,8 @@ class ResidentModel {
   /// kernels::tune_matrices(). The device must be idle.
   std::vector<kernels::TunedTiles> tune_batch(uint32_t tokens, const kernels::TuneOptions& options);
   uint32_t most_read() const { return read_tokens_; }  ///< most tokens of a batch of a prompt
-  /// Tunes before the first step of so many sequences, unless the options say not to.
+  /// Tunes before the first step of so many sequences, unless the options say not to. The device must be
+  /// idle.
   void tune_once(uint32_t sequences);
   /// Where what tuning finds is remembered; empty: nowhere.
   std::filesystem::path tuning_file() const;

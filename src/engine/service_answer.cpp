@@ -54,7 +54,7 @@ bool Answer::read(uint32_t most) {
   if (read == 0) return false;
   engine_.keep_prefix(slot_);
   if (left() > 0) return true;
-  slot().begin(request_->request.sampling, seed_, kParkedEntry, {});
+  engine_.begin_parked(slot_, request_->request.sampling, seed_);
   set_mask();
   if (ended()) return true;
   engine_.draw_after(slot_, read);

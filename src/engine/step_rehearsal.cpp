@@ -32,7 +32,7 @@ StepRehearsal::StepRehearsal(vulkan::Device& device, kernels::Kernels& kernels, 
 
 std::set<kernels::ProductKey> StepRehearsal::record(vulkan::Recording& recording, uint64_t bytes) {
   const kernels::Kernels::Target target{&recording, batch_.address(), sequences_, true, 1};
-  const model::Pass& pass = program_.step();
+  const model::Pass& pass = program_.step(sequences_);
   std::set<kernels::ProductKey> keys;
   uint64_t done = 0;
   for (const std::vector<model::Operation>* part : {&pass.body, &pass.head_of(sequences_)}) {

@@ -24,9 +24,9 @@ LoadOptions settled(const TuneRequest& request) {
   if (request.prompts && request.prompts->empty())
     throw Error(ErrorKind::kUsage, "no batches of prompts were named: 0 means none");
   if (request.sequences.empty() || std::ranges::min(request.sequences) == 0 ||
-      std::ranges::max(request.sequences) > kMaxSequences) {
+      std::ranges::max(request.sequences) > plan::kMaxSequences) {
     throw Error(ErrorKind::kUsage,
-                fmt::format("from 1 to {} sequences can be decoded together", kMaxSequences));
+                fmt::format("from 1 to {} sequences can be decoded together", plan::kMaxSequences));
   }
   LoadOptions load = request.load;
   load.context = kernels::kPageTokens;
@@ -47,10 +47,20 @@ LoadOptions settled(const TuneRequest& request) {
   return load;
 }
 
+void tune_batch(Engine& engine, uint32_t tokens, const TuneRequest& request, TuneReport& report) {
+  const std::vector<kernels::TunedTiles> products =
+      engine.tune_batch(tokens, {.budget = std::chrono::duration<double>(request.seconds), .again = true});
+  report.prompt_products.insert(report.prompt_products.end(), products.begin(), products.end());
+}
+
 void tune_steps(Engine& engine, const TuneRequest& request, TuneReport& report) {
   std::set<uint32_t> done;
   for (const uint32_t sequences : request.sequences) {
     if (!done.insert(std::bit_ceil(sequences)).second) continue;
+    if (engine.steps_as_prompts(sequences)) {
+      tune_batch(engine, std::bit_ceil(sequences), request, report);
+      continue;
+    }
     const std::vector<kernels::TunedProduct> products =
         engine.tune(sequences, {.budget = std::chrono::duration<double>(request.seconds), .again = true});
     report.products.insert(report.products.end(), products.begin(), products.end());
@@ -62,11 +72,7 @@ void tune_prompts(Engine& engine, const TuneRequest& request, TuneReport& report
   for (const uint32_t tokens : request.prompts.value_or(std::vector{kUsualPrompt, engine.most_read()})) {
     if (tokens > 0) sizes.insert(std::bit_ceil(std::min(tokens, engine.most_read())));
   }
-  for (const uint32_t tokens : sizes) {
-    const std::vector<kernels::TunedTiles> products =
-        engine.tune_batch(tokens, {.budget = std::chrono::duration<double>(request.seconds), .again = true});
-    report.prompt_products.insert(report.prompt_products.end(), products.begin(), products.end());
-  }
+  for (const uint32_t tokens : sizes) tune_batch(engine, tokens, request, report);
 }
 
 TuneReport tune(Engine& engine, const TuneRequest& request) {

@@ -8,6 +8,7 @@
 #include "kernels/dispatch.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/shaders.hpp"
+#include "plan/limits.hpp"
 
 namespace caldera::kernels {
 namespace {
@@ -60,8 +61,9 @@ uint32_t Kernels::splits_for(uint32_t tokens, uint32_t groups) const {
   if (software_) return 1;
   // Merging costs two microseconds, in which a workgroup reads some hundreds of keys. Once there is merging,
   // its cost hardly depends on the number of parts, so they fill the device: about four workgroups for each
-  // of the multiprocessors of a large one. A part of fewer than 128 keys leaves subgroups idle.
-  return filling_splits(tokens, groups, {.alone = 512, .least = 128, .workgroups = 528});
+  // of the multiprocessors of a large one. A part of fewer than 128 keys leaves subgroups idle. So there are
+  // never more parts than a program has room for.
+  return filling_splits(tokens, groups, {.alone = 512, .least = 128, .workgroups = plan::kAttentionParts});
 }
 
 uint32_t Kernels::decode_splits(const AttentionShape& shape, uint32_t tokens, uint32_t sequences) const {
@@ -71,6 +73,7 @@ uint32_t Kernels::decode_splits(const AttentionShape& shape, uint32_t tokens, ui
   // A workgroup fills the registers of a multiprocessor: more than one of them wait in turn. On an H200 8B's
   // attention after 16 384 tokens takes 25.4 microseconds in 16 parts, 29.2 in 32; after 500 8.7 in 4 parts
   // and 10.5 in one, after 200 8.0 and 7.5.
+  static_assert(132 <= plan::kAttentionParts);
   return filling_splits(tokens, groups, {.alone = 256, .least = 128, .workgroups = 132});
 }
 

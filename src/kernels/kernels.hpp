@@ -319,7 +319,7 @@ class Kernels {
 
   uint32_t subgroup() const { return subgroup_; }
   /// Parts that attention of one token is best split into on this device, for contexts up to `tokens`, when
-  /// all tokens of the batch together take `groups` workgroups a part.
+  /// all tokens of the batch, of which there are no more, together take `groups` workgroups a part.
   uint32_t splits_for(uint32_t tokens, uint32_t groups) const;
   /// Parts that DecodeAttention is best split into, for one token of each of `sequences` whose contexts have
   /// up to `tokens`.

@@ -216,7 +216,7 @@ uint32_t Kernels::prompt_splits(const AttentionShape& shape, uint32_t tokens, ui
                              std::visit([](const auto& any) { return any.subgroups; }, sizes);
   uint32_t splits = 1;
   while (2 * splits * subgroups <= kSubgroups && 2 * splits * kLeast <= context &&
-         2 * splits * tokens <= kMaxSplits * plan::kMaxSequences) {
+         2 * splits * tokens <= plan::kAttentionParts) {
     splits *= 2;
   }
   return std::min(splits, kMaxSplits);

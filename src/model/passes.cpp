@@ -204,9 +204,15 @@ class Int8Builder {
   std::vector<Operation>* to_ = nullptr;
 };
 
-/// `half`: what products take is f16, in the same buffers.
-void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Activations& act, uint32_t index,
-                       bool half, std::vector<Operation>& to) {
+/// What add_layer() is for.
+enum class Layers { kReading, kHalfReading, kHalfStep };
+
+/// With halves, what products take is f16, in the same buffers; but what attention of steps makes is f32,
+/// and rounded as it is loaded.
+void add_layer(const ModelSpec& spec, const Weights& weights, const Activations& act, uint32_t index,
+               Layers kind, std::vector<Operation>& to) {
+  const bool half = kind != Layers::kReading;
+  const bool steps = kind == Layers::kHalfStep;
   const LayerSpec& layer = spec.layers[index];
   const LayerWeights& w = weights.layers[index];
   const kernels::AttentionShape shape = attention_shape(spec, act.kv, index);
@@ -226,12 +232,17 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
                                      Count::kTokens, input});
     first += part.rows;
   }
-  to.emplace_back(rope(spec, w, shape, act));
   kernels::Attention attention{shape, act.qkv, act.attended, act.parts, act.page_tables, kAllKv};
-  attention.half_out = half;
-  to.emplace_back(attention);
+  if (steps) {
+    to.emplace_back(kernels::DecodeAttention{rope(spec, w, shape, act), attention, {}, act.counters});
+  } else {
+    attention.half_out = half;
+    to.emplace_back(rope(spec, w, shape, act));
+    to.emplace_back(attention);
+  }
   to.emplace_back(kernels::Product{&w.attention_output, act.attended, act.x, spec.width, 0,
-                                   w.attention_output_bias, Epilogue::kAdd, Count::kTokens, input});
+                                   w.attention_output_bias, Epilogue::kAdd, Count::kTokens,
+                                   steps ? Input::kF32 : input});
 
   normalise(w.ffn_norm);
   if (w.gate_up.parts.size() == 1) {
@@ -253,14 +264,22 @@ void add_reading_layer(const ModelSpec& spec, const Weights& weights, const Acti
   to.emplace_back(down);
 }
 
+Pass pass_of(const ModelSpec& spec, const Weights& weights, const Activations& act, Layers kind) {
+  Pass pass;
+  pass.body.emplace_back(kernels::Embed{&weights.embedding, act.x});
+  for (uint32_t i = 0; i < spec.layers.size(); ++i) add_layer(spec, weights, act, i, kind, pass.body);
+  pass.head = output_head(spec, weights, act);
+  return pass;
+}
+
 }  // namespace
 
 Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& act, bool half) {
-  Pass pass;
-  pass.body.emplace_back(kernels::Embed{&weights.embedding, act.x});
-  for (uint32_t i = 0; i < spec.layers.size(); ++i) add_reading_layer(spec, weights, act, i, half, pass.body);
-  pass.head = output_head(spec, weights, act);
-  return pass;
+  return pass_of(spec, weights, act, half ? Layers::kHalfReading : Layers::kReading);
+}
+
+Pass half_step_pass(const ModelSpec& spec, const Weights& weights, const Activations& act) {
+  return pass_of(spec, weights, act, Layers::kHalfStep);
 }
 
 Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations) {

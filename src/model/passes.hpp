@@ -59,9 +59,13 @@ Pass reading_pass(const ModelSpec& spec, const Weights& weights, const Activatio
 /// are in blocks and in the resident layout: seven operations a layer.
 Pass int8_reading_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
 
-/// For one token each of up to kernels::kMaxVectorColumns sequences, five
-/// operations a layer, by products of int8 vectors where weights are in blocks and in the resident layout.
+/// For one token each of several sequences, five operations a layer, by products of int8 vectors where
+/// weights are in blocks and in the resident layout.
 Pass step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
+
+/// The same for more sequences than there are products of few vectors for (kernels::kMaxUnitVectors): seven
+/// operations a layer, whose products take f16 on matrix units as those of prompts do.
+Pass half_step_pass(const ModelSpec& spec, const Weights& weights, const Activations& activations);
 
 /// Moves a sequence's keys to earlier positions: one operation for neighbouring layers of one shape, without
 /// pages yet.

@@ -20,10 +20,9 @@ void demand_small_offsets(const ModelSpec& spec, const plan::BatchLimits& limits
   uint64_t parts = 0;
   for (const LayerSpec& layer : spec.layers) {
     row = std::max<uint64_t>({row, qkv_width(layer), layer.ffn});
-    parts = std::max(parts, uint64_t{layer.heads} * (layer.head + 2) * kernels::kMaxSplits);
+    parts = std::max(parts, uint64_t{layer.heads} * (layer.head + 2) * plan::kAttentionParts);
   }
-  const uint64_t most = std::max(
-      {limits.tokens * row, limits.decode_tokens * parts, uint64_t{limits.outputs} * spec.vocabulary});
+  const uint64_t most = std::max({limits.tokens * row, parts, uint64_t{limits.outputs} * spec.vocabulary});
   if (most > INT32_MAX) {
     throw Error(ErrorKind::kUnsupported,
                 fmt::format("batches of {} tokens of this model need {} activations in one piece, and up to "
@@ -40,8 +39,9 @@ void demand_small_offsets(const ModelSpec& spec, const plan::BatchLimits& limits
 
 // What the planner reckons with is what the kernels are made for.
 static_assert(plan::kPageTokens == kernels::kPageTokens);
-static_assert(plan::kAttentionSplits == kernels::kMaxSplits);
-static_assert(plan::kMaxSequences == kernels::kMaxVectorColumns);
+static_assert(plan::kAttentionParts >= kernels::kMaxSplits);
+static_assert(plan::kVectorTile == kernels::kMaxVectorColumns);
+static_assert(plan::kMaxSequences <= kernels::kMaxOutputs);
 static_assert(plan::kRopeFineRows == kernels::kRopeFineRows);
 
 }  // namespace
@@ -116,6 +116,7 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   if (half_) half_reading_ = reading_pass(spec, weights, act, true);
   int8_ = inputs.int8;
   if (int8_) step_ = step_pass(spec, weights, act);
+  if (half_) half_step_ = half_step_pass(spec, weights, act);
   if (half_) step_.few_outputs = kernels::kMaxVectorColumns;  // Kernels::most_sum_columns()
   sampling_.emplace_back(
       kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary, sampler});

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "kernels/matvec_units.hpp"
 #include "model/passes.hpp"
 #include "model/spec.hpp"
 #include "model/weights.hpp"
@@ -36,8 +37,17 @@ class Program {
   const Pass& reading(uint32_t tokens) const {
     return half_ && tokens > kernels::kMaxVectorColumns ? half_reading_ : reading_;
   }
-  /// For one token each of up to kernels::kMaxVectorColumns sequences.
-  const Pass& step() const { return int8_ ? step_ : reading_; }
+  /// For one token each of up to so many sequences.
+  const Pass& step(uint32_t sequences) const {
+    if (steps_in_half(sequences)) return half_step_;
+    return int8_ ? step_ : reading_;
+  }
+  /// Whether step() of so many computes in f16, as prompts do, and not with int8 vectors or in f32.
+  bool steps_in_half(uint32_t sequences) const {
+    return half_ && sequences > (int8_ ? kernels::kMaxUnitVectors : kernels::kMaxVectorColumns);
+  }
+  /// Whether step() of so many rotates and attends in one operation.
+  bool steps_attend_at_once(uint32_t sequences) const { return int8_ || steps_in_half(sequences); }
   /// Whether steps compute with int8 vectors.
   bool int8() const { return int8_; }
   /// From the logits to the next tokens.
@@ -53,6 +63,7 @@ class Program {
   Pass reading_;
   Pass half_reading_;
   Pass step_;
+  Pass half_step_;
   bool int8_ = false;
   bool half_ = false;
   std::vector<Operation> sampling_;

@@ -42,7 +42,7 @@ uint64_t engine_bytes(const ModelShape& shape, uint32_t read_rows, uint32_t cont
   const uint64_t slot = allocated(pages * kAddress) + allocated(kSequenceState) +
                         allocated(shape.vocabulary * kId) + allocated((uint64_t{context} + 1) * kId) +
                         allocated(kDrawn) + allocated(kSlotAddresses);
-  return allocated(kBatchHead + read_rows * kEntry) + allocated(kBatchHead + (kMaxSequences + 1) * kEntry) +
+  return allocated(kBatchHead + read_rows * kEntry) + allocated(kBatchHead + (sequences + 1) * kEntry) +
          2 * allocated(sequences * kAddress) + sequences * slot;
 }
 
@@ -95,7 +95,8 @@ Footprint footprint(const ModelShape& shape, const Use& use, DeviceType device, 
   const uint32_t context = use.context > 0 ? use.context : shape.context;
   const uint64_t pages = (uint64_t{context} + kPageTokens - 1) / kPageTokens;
   const uint32_t read_rows = read_tokens(device, matrix_units, context, use.prefill_rows);
-  const ProgramBytes program = program_bytes(shape, batch_limits(read_rows, context), gate_apart(shape));
+  const ProgramBytes program =
+      program_bytes(shape, batch_limits(read_rows, context, use.sequences), gate_apart(shape));
 
   Footprint result;
   result.weights = weight_bytes(shape);

@@ -16,11 +16,11 @@ uint32_t read_tokens(DeviceType device, bool matrix_units, uint32_t context, uin
   return std::min(prefill_rows > 0 ? prefill_rows : usual, std::bit_ceil(context));
 }
 
-BatchLimits batch_limits(uint32_t read_tokens, uint32_t context) {
+BatchLimits batch_limits(uint32_t read_tokens, uint32_t context, uint32_t sequences) {
   // Recordings are for powers of two, and kernels read whole tiles of columns.
-  return {.tokens = std::bit_ceil(std::max(read_tokens, kMaxSequences)),
-          .outputs = kLogitRows,
-          .decode_tokens = kMaxSequences,
+  return {.tokens = std::bit_ceil(std::max({read_tokens, sequences, kVectorTile})),
+          .outputs = std::max(kLogitRows, sequences),
+          .decode_tokens = sequences,
           .context = context};
 }
 

@@ -56,20 +56,20 @@ ProgramBytes program_bytes(const ModelShape& shape, const BatchLimits& limits, b
   bytes.gate = gate_apart ? hidden : 0;
   bytes.up = gate_apart ? hidden : 0;
   // Each part also carries its largest score and the sum of its weights.
-  bytes.parts = limits.decode_tokens * kFloat * kAttentionSplits * widest(shape, [](const LayerShape& layer) {
+  bytes.parts = kAttentionParts * kFloat * widest(shape, [](const LayerShape& layer) {
                   return uint64_t{layer.heads} * (layer.head + 2);
                 });
   bytes.rope_table = (kRopeFineRows + uint64_t{limits.context} / kRopeFineRows + 1) * rotated * kFloat;
   bytes.logits = uint64_t{limits.outputs} * shape.vocabulary * kFloat;
   bytes.outputs = uint64_t{limits.outputs} * shape.width * kFloat;
   bytes.sampler = sampler_bytes(limits.decode_tokens, shape.vocabulary);
-  const uint64_t tokens = std::max(limits.decode_tokens, std::min(limits.tokens, kInt8Tokens));
+  const uint64_t tokens = std::min(limits.tokens, kInt8Tokens);  // those of steps are fewer
   const auto vectors = [&](uint64_t columns) { return tokens * int8_vector_bytes(columns); };
   bytes.normed_int8 = vectors(shape.width);
   bytes.attended_int8 =
       vectors(widest(shape, [](const LayerShape& layer) { return uint64_t{layer.heads} * layer.head; }));
   bytes.hidden_int8 = vectors(widest(shape, [](const LayerShape& layer) { return layer.ffn; }));
-  bytes.outputs_int8 = kMaxSequences * int8_vector_bytes(shape.width);
+  bytes.outputs_int8 = 2 * kVectorTile * int8_vector_bytes(shape.width);
   bytes.counters = limits.decode_tokens * sizeof(uint32_t) *
                    widest(shape, [](const LayerShape& layer) { return layer.heads; });
   return bytes;

@@ -15,9 +15,7 @@ uint64_t half_layer_bytes(uint32_t kv_heads, uint32_t head, KvFormat format = Kv
 /// Bytes of one page of all layers.
 uint64_t page_bytes(const ModelShape& shape, KvFormats formats = {});
 
-/// Parts that the attention of one token is split into at most, and rows of the rope table that every context
-/// needs.
-inline constexpr uint32_t kAttentionSplits = 64;
+/// Rows of the rope table that every context needs.
 inline constexpr uint32_t kRopeFineRows = 256;
 
 /// Bytes of a vector of activations in 8-bit codes with a scale for each 32 of them (`columns` a multiple of

@@ -67,13 +67,15 @@ class ServiceTest : public LostDevice {
 };
 
 TEST_F(ServiceTest, AnswersManyAsEachAlone) {
-  const std::vector<CompletionRequest> requests = mixed(20);
+  // Some wait, and steps are of more than products of few vectors are made for.
+  const std::vector<CompletionRequest> requests = mixed(16);
+  constexpr uint32_t kSlots = 12;
   std::vector<Generation> whole;
   {
     const auto model = loaded(1);
     for (const CompletionRequest& request : requests) whole.push_back(alone(model, request));
   }
-  const auto model = loaded(4);
+  const auto model = loaded(kSlots);
   const auto service = make_service(model);
   std::vector<std::shared_ptr<Heard>> heard;
   for (const CompletionRequest& request : requests) heard.push_back(ask(*service, request));
@@ -84,7 +86,7 @@ TEST_F(ServiceTest, AnswersManyAsEachAlone) {
     EXPECT_EQ(heard[i]->end().prompt_tokens, requests[i].prompt.size());
   }
   const ServiceStatus status = service->status();
-  EXPECT_EQ(status.slots, 4U);
+  EXPECT_EQ(status.slots, kSlots);
   EXPECT_EQ(status.finished, requests.size());
   EXPECT_EQ(status.failed + status.cancelled + status.refused, 0U);
   EXPECT_GT(status.tokens_per_second, 0);

@@ -63,13 +63,13 @@ TEST(ProgramTest, FewOutputsAreSumsOfTwoInt8Vectors) {
     const ModelSpec spec = read_spec(file);
     const Weights weights = load_weights(file, spec, test::device(), {});
     const Program program(spec, weights, kLimits, {.int8 = true}, test::device());
-    EXPECT_EQ(kinds(program.step().head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(kinds(program.step(1).head), (std::vector<size_t>{0, 1, 1, 0, 0, 0, 0, 0, 0}));
     // Of a few outputs it is two dispatches as well, of vectors of two terms.
-    const std::vector<Operation>& few = program.step().head_of(kernels::kMaxSumColumns);
-    EXPECT_EQ(kinds(few), kinds(program.step().head));
+    const std::vector<Operation>& few = program.step(1).head_of(kernels::kMaxSumColumns);
+    EXPECT_EQ(kinds(few), kinds(program.step(1).head));
     EXPECT_EQ(std::get<kernels::Norm>(few[0]).terms, blocks ? 2 : 1);
     EXPECT_EQ(std::get<kernels::Product>(few[1]).terms, blocks ? 2 : 1);
-    EXPECT_EQ(std::get<kernels::Product>(program.step().head_of(kernels::kMaxSumColumns + 1)[1]).input,
+    EXPECT_EQ(std::get<kernels::Product>(program.step(1).head_of(kernels::kMaxSumColumns + 1)[1]).input,
               kernels::Input::kF32);
   }
 }

@@ -53,8 +53,11 @@ TEST(Limits, AreSmallerOnSoftwareDevicesAndShortContexts) {
   EXPECT_EQ(read_tokens(DeviceType::kDiscrete, true, 4096, 0), 2048);
   EXPECT_EQ(read_tokens(DeviceType::kIntegrated, true, 4096, 0), 512);
   EXPECT_EQ(read_tokens(DeviceType::kCpu, true, 4096, 0), 128);
-  EXPECT_EQ(batch_limits(700, 4096).tokens, 1024);
-  EXPECT_EQ(batch_limits(1, 4096).tokens, 8);
+  EXPECT_EQ(batch_limits(700, 4096, 1).tokens, 1024);
+  EXPECT_EQ(batch_limits(1, 4096, 1).tokens, 8);
+  EXPECT_EQ(batch_limits(1, 4096, 64).tokens, 64);
+  EXPECT_EQ(batch_limits(128, 4096, 1).outputs, 32);
+  EXPECT_EQ(batch_limits(128, 4096, 64).outputs, 64);
 }
 
 }  // namespace
