@@ -15,8 +15,8 @@ export class ApiError extends Error {
 export class Api {
   #key = readPreference('key', '');
 
-  /** Whether the server has asked for a key, or for another. Told to `onKeyWanted`. */
-  onKeyWanted = () => {};
+  /** Called when the server wants a key, or another one; `insists`: for what somebody has just asked. */
+  onKeyWanted = (insists) => {};
 
   get key() {
     return this.#key;
@@ -73,7 +73,7 @@ export class Api {
       throw new ApiError('The server does not answer.', 0);
     }
     if (response.ok) return response;
-    if (response.status === 401) this.onKeyWanted();
+    if (response.status === 401) this.onKeyWanted(options.method === 'POST');
     throw await readError(response);
   }
 }

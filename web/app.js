@@ -24,9 +24,10 @@ class App {
   async start() {
     this.api = new Api();
     this.store = await ConversationStore.open();
+    this.conversations = await this.store.all();
     this.server = new ServerState(this.api, () => this.serverChanged(), () => this.running.size > 0 || this.panel.shows('memory'));
     this.keyDialog = new KeyDialog(this.api, () => this.server.ask());
-    this.api.onKeyWanted = () => this.keyDialog.ask();
+    this.api.onKeyWanted = (insists) => this.keyDialog.ask(insists);
     this.sidebar = new Sidebar(byId('conversations'), {
       open: (conversation) => this.open(conversation),
       rename: (conversation, title) => this.rename(conversation, title),
@@ -47,7 +48,6 @@ class App {
     this.modelBar = new ModelBar((model) => this.chooseModel(model));
     this.connectButtons();
 
-    this.conversations = await this.store.all();
     const last = readPreference('current', '');
     this.open(this.conversations.find(({id}) => id === last) ?? this.fresh());
     if (!this.store.keeps) this.tell('This browser keeps nothing: conversations end with this page.');
@@ -60,7 +60,7 @@ class App {
     byId('bar-left').append(iconButton('menu', 'Conversations', () => this.showSidebar(true), {class: 'icon-button only-narrow'}));
     byId('bar-right').append(this.panel.button('memory'), this.panel.button('settings'));
     byId('sidebar-buttons').append(
-      iconButton('key', 'API key', () => this.keyDialog.ask(true)),
+      iconButton('key', 'API key', () => this.keyDialog.change()),
       new ThemeSwitch().button,
     );
     setIcon(byId('to-end'), 'down');
@@ -158,7 +158,8 @@ class App {
     if (!conversation.named) conversation.title = titleOf(asked[0].content);
     this.conversations = [conversation, ...this.conversations.filter((each) => each !== conversation)];
     this.running.set(conversation.id, {controller, message});
-    if (conversation === this.current) this.view.show(conversation);
+    this.view.show(conversation);
+    this.composer.focus();
     this.save(conversation);
     this.refresh();
     this.announce('Answering');

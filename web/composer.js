@@ -19,11 +19,12 @@ export class Composer {
     this.input.addEventListener('keydown', (event) => this.#keyDown(event));
     window.addEventListener('resize', () => this.#resize());
     this.setAnswering(false);
-    if (!matchMedia('(pointer: coarse)').matches) this.focus();
+    this.focus();
   }
 
+  /** Not where that would bring up a keyboard over what there is to read. */
   focus() {
-    this.input.focus();
+    if (!this.#isTouched()) this.input.focus();
   }
 
   setAnswering(answering) {
@@ -41,8 +42,13 @@ export class Composer {
     byId('context').hidden = !last || !size;
     if (!last || !size) return;
     const used = last.figures.prompt + last.figures.completion;
+    byId('context').classList.toggle('full', used > 0.9 * size);
     byId('context-fill').style.width = `${Math.min(100, (100 * used) / size)}%`;
     byId('context-text').textContent = `${formatCount(used)} of ${formatCount(size)} tokens of context`;
+  }
+
+  #isTouched() {
+    return matchMedia('(pointer: coarse)').matches;
   }
 
   #press() {
@@ -56,7 +62,7 @@ export class Composer {
 
   #keyDown(event) {
     if (event.isComposing) return;
-    if (event.key === 'Enter' && !event.shiftKey && !matchMedia('(pointer: coarse)').matches) {
+    if (event.key === 'Enter' && !event.shiftKey && !this.#isTouched()) {
       event.preventDefault();
       if (!this.#answering) this.#press();
     } else if (event.key === 'ArrowUp' && this.input.value === '') {

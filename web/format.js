@@ -6,7 +6,7 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 export function formatBytes(bytes) {
   let value = bytes;
   let unit = 0;
-  while (value >= 1024 && unit + 1 < UNITS.length) {
+  while (value >= 1023.5 && unit + 1 < UNITS.length) {
     value /= 1024;
     ++unit;
   }
@@ -23,8 +23,9 @@ export function formatRate(rate) {
   return rate < 100 ? rate.toFixed(1) : formatCount(rate);
 }
 
-/** 0.24 -> "0.2 s", 75 -> "1 min 15 s" */
+/** 0.024 -> "24 ms", 0.24 -> "0.2 s", 75 -> "1 min 15 s" */
 export function formatSeconds(seconds) {
+  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;

@@ -21,10 +21,19 @@ export class KeyDialog {
     });
   }
 
-  /** `wished`: by somebody, not by the server, which asks again and again. */
-  ask(wished = false) {
-    if (this.dialog.open || (this.#declined && !wished)) return;
-    const title = wished ? 'API key' : this.api.key ? 'The server does not take this key' : 'This server asks for a key';
+  /** The server wants a key. Who said "not now" is left alone, unless it `insists`. */
+  ask(insists) {
+    if (this.#declined && !insists) return;
+    this.#show(this.api.key ? 'The server does not take this key' : 'This server asks for a key');
+  }
+
+  /** Somebody wants to see or change the key. */
+  change() {
+    this.#show('API key');
+  }
+
+  #show(title) {
+    if (this.dialog.open) return;
     byId('key-title').textContent = title;
     byId('key').value = this.api.key;
     this.dialog.showModal();

@@ -11,9 +11,9 @@ export function renderMemory(status) {
   return [
     devices.flatMap(renderDevice),
     devices.length > 0 ? renderLegend(devices) : element('p', {class: 'aside'}, 'No model is in memory.'),
+    renderMachine(status.machine),
     element('h3', {}, 'Models'),
     models.map(renderModel),
-    renderMachine(status.machine),
     element('p', {class: 'aside'}, `Up for ${formatSeconds(status.seconds ?? 0)} · ${formatCount(status.connections ?? 0)} connections`),
   ].flat();
 }
@@ -79,7 +79,7 @@ function renderModel(model) {
     const count = (stage) => service.requests.filter((request) => request.stage === stage).length;
     const busy = count('reading') + count('answering');
     card.append(row('Answers now', `${busy} of ${service.slots}${count('waiting') > 0 ? `, ${count('waiting')} wait` : ''}`));
-    card.append(row('Speed now', `${formatRate(service.tokens_per_second)} tokens/s`));
+    if (service.tokens_per_second > 0) card.append(row('Speed now', `${formatRate(service.tokens_per_second)} tokens/s`));
     card.append(row('Kept for later', `${formatCount(service.cached_tokens)} tokens`));
   }
   return card;
@@ -88,7 +88,7 @@ function renderModel(model) {
 /** Each of the readings that the machine gives. */
 function renderMachine(machine) {
   const readings = [
-    ['temperature_celsius', 'Temperature', (value) => `${Math.round(value)} °C`],
+    ['temperature_celsius', machine?.max_temperature_celsius ? `of ${Math.round(machine.max_temperature_celsius)} °C` : 'Temperature', (value) => `${Math.round(value)} °C`],
     ['power_watts', 'Power', (value) => `${Math.round(value)} W`],
     ['clock_mhz', 'Clock', (value) => `${(value / 1000).toFixed(2)} GHz`],
   ].filter(([name]) => typeof machine?.[name] === 'number');

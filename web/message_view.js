@@ -25,7 +25,7 @@ export class MessageView {
     this.waiting.hidden = state !== 'streaming' || content !== '' || Boolean(reasoning);
     this.failure.hidden = state !== 'failed';
     this.failure.textContent = error ?? '';
-    this.foot.hidden = state === 'streaming';
+    this.foot.classList.toggle('running', state === 'streaming');
     this.figures.textContent = describe(this.message);
   }
 
@@ -123,6 +123,6 @@ function describe({state, finish, figures}) {
     words.push(`first after ${formatSeconds(figures.first)}`);
   }
   if (state === 'stopped') words.push('stopped');
-  if (state === 'done' && finish === 'length') words.push('cut at the most tokens');
+  if (state === 'done' && finish === 'length') words.push('cut at the limit');
   return words.join(' · ');
 }
