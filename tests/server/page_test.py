@@ -70,7 +70,7 @@ class PageTest(unittest.TestCase):
         self.browser.press("Enter")
 
     def wait_for_answer(self, count=None):
-        self.browser.wait(f"document.querySelector('{LAST} .figures')?.checkVisibility()"
+        self.browser.wait(f"document.querySelector('{LAST}')?.getAttribute('aria-busy') === 'false'"
                           + (f" && document.querySelectorAll('.message').length === {count}" if count else ""))
 
     def text(self, selector):
