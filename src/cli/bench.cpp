@@ -14,10 +14,12 @@
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/load_options.hpp"
+#include "cli/model_argument.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/progress_bar.hpp"
 #include "gguf/output_file.hpp"
+#include "hub/model_folder.hpp"
 #include "plan/families.hpp"
 
 namespace caldera::cli {
@@ -59,7 +61,7 @@ engine::BenchReport measure(Options& options) {
     return !interrupt::pending();
   };
   try {
-    if (!options.model.empty()) return engine::bench(std::filesystem::path(options.model), options.bench);
+    if (!options.model.empty()) return engine::bench(hub::find_model(options.model), options.bench);
     return engine::bench(plan::shape_named(options.synthetic), options.bench);
   } catch (const Error&) {
     if (interrupt::pending()) throw Interrupted();
@@ -122,7 +124,7 @@ void declare_bench(CLI::App& app, Action& action) {
     app.add_option_function<std::string>(
         flags, [name, &values](const std::string& text) { values = parse_list(name, text); }, help);
   };
-  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)");
+  add_model_argument(app, options->model);
   app.add_option("--synthetic", options->synthetic,
                  "Random weights of a known shape instead of a file: llama-3.1-8b:q4_k_m");
   list("-p,--prompt", "--prompt", options->bench.prompts,

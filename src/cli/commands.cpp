@@ -8,6 +8,9 @@ std::span<const Command> commands() {
   static constexpr std::array kCommands = {
       Command{"run", "Answer a prompt, or talk when none is given", declare_run},
       Command{"serve", "Answer the clients of OpenAI's and Anthropic's APIs over HTTP", declare_serve},
+      Command{"pull", "Fetch a model from Hugging Face, or a hub like it", declare_pull},
+      Command{"list", "List the models that were pulled", declare_list},
+      Command{"rm", "Remove a model that was pulled", declare_rm},
       Command{"bench", "Measure how fast a model reads and decodes, beside what memory allows",
               declare_bench},
       Command{"tune", "Find out how a model decodes fastest on a GPU, or forget it", declare_tune},

@@ -9,7 +9,7 @@ std::span<const ExitCode> exit_codes() {
       ExitCode{0, "ok", "everything went well"},
       ExitCode{1, "internal", "a defect of Caldera's own, or no host memory left"},
       ExitCode{2, "usage", "impossible options or arguments"},
-      ExitCode{3, "file", "a file is absent, unreadable, or could not be written"},
+      ExitCode{3, "file", "a file is absent, unreadable, or could not be written or fetched"},
       ExitCode{4, "format", "the file is not a valid GGUF model"},
       ExitCode{5, "unsupported", "a valid model that this version cannot run"},
       ExitCode{6, "device", "no usable Vulkan device, a driver too old, or a device lost"},

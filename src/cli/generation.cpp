@@ -12,6 +12,7 @@
 #include "cli/progress_bar.hpp"
 #include "cli/reading_estimate.hpp"
 #include "cli/run_options.hpp"
+#include "hub/model_folder.hpp"
 
 namespace caldera::cli {
 namespace {
@@ -50,7 +51,7 @@ std::shared_ptr<Model> load_model(const RunOptions& options) {
       return !interrupt::pending();
     };
     try {
-      model = Model::load(options.model, load);
+      model = Model::load(hub::find_model(options.model), load);
     } catch (const Error&) {
       if (interrupt::pending()) throw Interrupted();
       throw;

@@ -6,7 +6,9 @@
 #include "caldera/error.hpp"
 #include "cli/command.hpp"
 #include "cli/inspect_file.hpp"
+#include "cli/model_argument.hpp"
 #include "cli/output.hpp"
+#include "hub/model_folder.hpp"
 #include "quant/gguf_types.hpp"
 
 namespace caldera::cli {
@@ -130,7 +132,7 @@ Json to_json(const gguf::File& file, const InspectOptions& options) {
 }
 
 int inspect(const InspectOptions& options) {
-  const gguf::File file = gguf::File::open(options.model);
+  const gguf::File file = gguf::File::open(hub::find_model(options.model));
   if (options.chat_template) {
     const std::string* source = chat_template_of(file.metadata());
     if (source == nullptr) throw Error(ErrorKind::kUsage, "--template: the model holds no chat template");
@@ -157,7 +159,7 @@ int inspect(const InspectOptions& options) {
 
 void declare_inspect(CLI::App& app, Action& action) {
   const auto options = std::make_shared<InspectOptions>();
-  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)")->required();
+  add_model_argument(app, options->model)->required();
   app.add_flag("--tensors", options->tensors, "Print every tensor with its place, and nothing else");
   app.add_flag("--metadata", options->metadata, "Print the metadata in full, and nothing else");
   app.add_flag("--template", options->chat_template, "Print the chat template, and nothing else");

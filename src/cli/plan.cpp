@@ -13,6 +13,7 @@
 #include "engine/bandwidth.hpp"
 #include "engine/device_topology.hpp"
 #include "gguf/file.hpp"
+#include "hub/model_folder.hpp"
 #include "model/plan_shape.hpp"
 #include "plan/families.hpp"
 #include "plan/topology_table.hpp"
@@ -34,7 +35,7 @@ struct PlanRequest {
 
 plan::ModelShape shape_of(const std::string& model) {
   if (plan::names_shape(model)) return plan::shape_named(model);
-  return model::plan_shape(gguf::File::open(model));
+  return model::plan_shape(gguf::File::open(hub::find_model(model)));
 }
 
 /// Plans for a device of this machine, with bandwidths as measured now.
@@ -89,7 +90,8 @@ int plan_command(PlanRequest request) {
 
 void declare_plan(CLI::App& app, Action& action) {
   const auto request = std::make_shared<PlanRequest>();
-  app.add_option("MODEL", request->model, "A GGUF file, or a model by name and format: llama-3.1-405b:iq1_s");
+  app.add_option("MODEL", request->model,
+                 "A GGUF file, a model that was pulled, or a shape and a format: llama-3.1-405b:iq1_s");
   app.add_option("--on", request->on,
                  "Plan for a machine of the list, or of a JSON file like it (default: this one)");
   app.add_option("--device", request->device,

@@ -7,6 +7,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/load_options.hpp"
 #include "cli/memory_json.hpp"
+#include "cli/model_argument.hpp"
 #include "cli/output.hpp"
 #include "cli/prompt.hpp"
 #include "cli/run_options.hpp"
@@ -145,7 +146,7 @@ int run(const RunOptions& options) {
 
 void declare_run(CLI::App& app, Action& action) {
   const auto options = std::make_shared<RunOptions>();
-  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)")->required();
+  add_model_argument(app, options->model)->required();
   app.add_option("PROMPT", options->prompt, "What to answer; absent at a terminal: an interactive chat");
   app.add_option("-f,--file", options->file, "Read the prompt from a file ('-': standard input)");
   app.add_option("--system", options->system, "The system message");

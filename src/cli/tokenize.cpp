@@ -4,10 +4,12 @@
 
 #include "caldera/error.hpp"
 #include "cli/command.hpp"
+#include "cli/model_argument.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
 #include "cli/prompt.hpp"
 #include "gguf/file.hpp"
+#include "hub/model_folder.hpp"
 #include "text/tokenizer.hpp"
 
 namespace caldera::cli {
@@ -80,7 +82,7 @@ int tokenize(const TokenizeOptions& options) {
   if (options.decode && (options.ids || options.parse_special)) {
     throw Error(ErrorKind::kUsage, "--decode goes with neither --ids nor --parse-special");
   }
-  const gguf::File file = gguf::File::open(options.model);
+  const gguf::File file = gguf::File::open(hub::find_model(options.model));
   const std::unique_ptr<text::Tokenizer> tokenizer = text::Tokenizer::create(file.metadata());
   const std::string input =
       options.words.empty() ? read_standard_input() : fmt::format("{}", fmt::join(options.words, " "));
@@ -91,7 +93,7 @@ int tokenize(const TokenizeOptions& options) {
 
 void declare_tokenize(CLI::App& app, Action& action) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)")->required();
+  add_model_argument(app, options->model)->required();
   app.add_option("TEXT", options->words, "The text, or with --decode the ids (default: standard input)");
   app.add_flag("--decode", options->decode, "Show the text of token ids");
   app.add_flag("--ids", options->ids, "Print the ids alone, on one line");

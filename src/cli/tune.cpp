@@ -8,9 +8,11 @@
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/load_options.hpp"
+#include "cli/model_argument.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_bar.hpp"
 #include "cli/table.hpp"
+#include "hub/model_folder.hpp"
 #include "plan/families.hpp"
 #include "quant/format.hpp"
 
@@ -166,7 +168,7 @@ engine::TuneReport tune(Options& options) {
     return !interrupt::pending();
   };
   try {
-    if (!options.model.empty()) return engine::tune(std::filesystem::path(options.model), options.request);
+    if (!options.model.empty()) return engine::tune(hub::find_model(options.model), options.request);
     return engine::tune(plan::shape_named(options.synthetic), options.request);
   } catch (const Error&) {
     if (interrupt::pending()) throw Interrupted();
@@ -223,7 +225,7 @@ int run(Options& options) {
 
 void declare_tune(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "The GGUF file (of a split set: the first)");
+  add_model_argument(app, options->model);
   app.add_option("--synthetic", options->synthetic,
                  "Random weights of a known shape instead of a file: llama-3.1-8b:q4_k_m");
   app.add_option("-s,--sequences", options->request.sequences,
