@@ -3,10 +3,10 @@
 import {chatRequest} from './settings.js';
 
 /**
- * What is known of an answer's speed and size. `completion` counts tokens; while they come, and where an answer was
- * stopped, it is the pieces that came, hardly ever fewer.
- * @typedef {{prompt?: number, cached?: number, completion: number, exact: boolean, first: number, seconds: number}}
- *   Figures `first` and `seconds`: from the request to the first and to the last piece
+ * What is known of an answer's speed and size. `completion` counts tokens; while they come, and where an
+ * answer was stopped, it is the pieces that came, hardly ever fewer.
+ * @typedef {{prompt?: number, cached?: number, completion: number, exact: boolean, first: number,
+ *   seconds: number}} Figures `first` and `seconds`: from the request to the first and to the last piece
  */
 
 /** Tokens a second after the first, or null where there is too little to say. */
@@ -16,8 +16,8 @@ export function tokensPerSecond(figures) {
 }
 
 /**
- * Answers `messages` into `message`, and calls `changed` whenever there is more of it. Never throws: how it ended
- * is in `message.state` and `message.error`.
+ * Answers `messages` into `message`, and calls `changed` whenever there is more of it. Never throws: how it
+ * ended is in `message.state` and `message.error`.
  */
 export async function answer(api, {model, settings, messages}, message, signal, changed) {
   const began = performance.now();

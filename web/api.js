@@ -48,7 +48,8 @@ export class Api {
       for await (const event of readEvents(response.body)) {
         if (event.data === '[DONE]') return;
         const chunk = JSON.parse(event.data);
-        if (chunk.error) throw new ApiError(chunk.error.message ?? 'the server reports an error', response.status);
+        if (chunk.error)
+          throw new ApiError(chunk.error.message ?? 'the server reports an error', response.status);
         yield chunk;
       }
     } catch (error) {
@@ -86,5 +87,9 @@ async function readError(response) {
     // A proxy's page, perhaps.
   }
   const retryAfter = parseInt(response.headers.get('Retry-After') ?? '', 10);
-  return new ApiError(message || `The server answered ${response.status}.`, response.status, retryAfter || undefined);
+  return new ApiError(
+    message || `The server answered ${response.status}.`,
+    response.status,
+    retryAfter || undefined,
+  );
 }

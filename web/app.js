@@ -25,7 +25,11 @@ class App {
     this.api = new Api();
     this.store = await ConversationStore.open();
     this.conversations = await this.store.all();
-    this.server = new ServerState(this.api, () => this.serverChanged(), () => this.running.size > 0 || this.panel.shows('memory'));
+    this.server = new ServerState(
+      this.api,
+      () => this.serverChanged(),
+      () => this.running.size > 0 || this.panel.shows('memory'),
+    );
     this.keyDialog = new KeyDialog(this.api, () => this.server.ask());
     this.api.onKeyWanted = (insists) => this.keyDialog.ask(insists);
     this.sidebar = new Sidebar(byId('conversations'), {
@@ -44,7 +48,10 @@ class App {
       stop: () => this.stop(),
       editLast: () => this.view.editLast(),
     });
-    this.panel = new Panel(() => this.settingsChanged(), () => this.server.ask());
+    this.panel = new Panel(
+      () => this.settingsChanged(),
+      () => this.server.ask(),
+    );
     this.modelBar = new ModelBar((model) => this.chooseModel(model));
     this.connectButtons();
 
@@ -57,7 +64,9 @@ class App {
   connectButtons() {
     byId('new-chat').prepend(icon('plus'));
     byId('new-chat').addEventListener('click', () => this.openNew());
-    byId('bar-left').append(iconButton('menu', 'Conversations', () => this.showSidebar(true), {class: 'icon-button only-narrow'}));
+    byId('bar-left').append(
+      iconButton('menu', 'Conversations', () => this.showSidebar(true), {class: 'icon-button only-narrow'}),
+    );
     byId('bar-right').append(this.panel.button('memory'), this.panel.button('settings'));
     byId('sidebar-buttons').append(
       iconButton('key', 'API key', () => this.keyDialog.change()),
@@ -76,7 +85,9 @@ class App {
 
   /** One that nothing was asked in yet: not kept before something is. */
   fresh() {
-    return newConversation(this.current?.model ?? readPreference('model', ''), {...(this.current?.settings ?? readPreference('settings', {}))});
+    return newConversation(this.current?.model ?? readPreference('model', ''), {
+      ...(this.current?.settings ?? readPreference('settings', {})),
+    });
   }
 
   openNew() {
@@ -204,7 +215,10 @@ class App {
     this.panel.setStatus(this.server.status);
     byId('version').textContent = this.server.status?.version ?? '';
     if (this.current.messages.length === 0) {
-      this.view.greet('What is on your mind?', model?.device ? `${model.name} answers on ${model.device.name}.` : '');
+      this.view.greet(
+        'What is on your mind?',
+        model?.device ? `${model.name} answers on ${model.device.name}.` : '',
+      );
     }
   }
 
@@ -245,7 +259,9 @@ class App {
     const notice = byId('notice');
     clearTimeout(this.noticeTimer);
     const hide = () => (notice.hidden = true);
-    const button = action ? element('button', {type: 'button', onclick: () => (hide(), act())}, action) : null;
+    const button = action
+      ? element('button', {type: 'button', onclick: () => (hide(), act())}, action)
+      : null;
     notice.replaceChildren(text, ...(button ? [button] : []));
     notice.hidden = false;
     this.noticeTimer = setTimeout(hide, 8000);

@@ -1,20 +1,27 @@
 // Colours for code: comments, strings, numbers and the words that languages share. It knows no grammar, so it
 // is right for most code, never slow, and never changes a character.
 
-const HASH = /^(python|py|bash|sh|shell|zsh|console|ruby|rb|yaml|yml|toml|ini|conf|make|makefile|dockerfile|cmake|r|perl|elixir|nix)$/;
-const DASHES = /^(sql|lua|haskell|hs|ada|elm)$/;
-const PLAIN = /^(|text|txt|plain|plaintext|output|log|md|markdown|diff|csv)$/;
+const words = (text) => new Set(text.split(/\s+/));
 
-const WORDS = new Set(
-  `abstract alignas and as assert async auto await begin bool break case catch char class const constexpr continue crate
-  def default del delete do done double echo elif else end enum except explicit export extends extern false False fi
-  final finally float fn for foreach from func function global go if impl implements import in inline instanceof int
-  interface is lambda let local long loop match mod module mut namespace new nil None nonlocal noexcept not null nullptr
-  operator or override package pass private protected pub public raise range return select self short signed sizeof
-  static std string struct super switch template then this throw trait true True try type typedef typename union
-  unsigned use using var virtual void volatile when where while with yield
-  SELECT FROM WHERE INSERT INTO VALUES UPDATE SET DELETE CREATE TABLE JOIN LEFT RIGHT INNER ON GROUP BY ORDER LIMIT AND
-  OR NOT NULL AS DISTINCT HAVING`.split(/\s+/),
+// By what begins a comment; the others have slashes.
+const HASH = words(
+  `python py bash sh shell zsh console ruby rb yaml yml toml ini conf make makefile dockerfile cmake r perl
+  elixir nix`,
+);
+const DASHES = words('sql lua haskell hs ada elm');
+const PLAIN = words('text txt plain plaintext output log md markdown diff csv');
+
+const KEYWORDS = words(
+  `abstract alignas and as assert async auto await begin bool break case catch char class const constexpr
+  continue crate def default del delete do done double echo elif else end enum except explicit export
+  extends extern false False fi final finally float fn for foreach from func function global go if impl
+  implements import in inline instanceof int interface is lambda let local long loop match mod module
+  mut namespace new nil None nonlocal noexcept not null nullptr operator or override package pass
+  private protected pub public raise range return select self short signed sizeof static std string
+  struct super switch template then this throw trait true True try type typedef typename union unsigned
+  use using var virtual void volatile when where while with yield SELECT FROM WHERE INSERT INTO VALUES
+  UPDATE SET DELETE CREATE TABLE JOIN LEFT RIGHT INNER ON GROUP BY ORDER LIMIT AND OR NOT NULL AS
+  DISTINCT HAVING`,
 );
 
 // Bounded, so that a quote without its end costs little.
@@ -29,7 +36,7 @@ const COMMENTS = {
 const patterns = new Map();
 
 function patternOf(language) {
-  const kind = HASH.test(language) ? 'hash' : DASHES.test(language) ? 'dashes' : 'slashes';
+  const kind = HASH.has(language) ? 'hash' : DASHES.has(language) ? 'dashes' : 'slashes';
   if (!patterns.has(kind)) {
     // A URL's slashes are no comment.
     const comment = kind === 'slashes' ? `(?<!:)(?:${COMMENTS[kind]})` : `(?<![$\\w])(?:${COMMENTS[kind]})`;
@@ -40,7 +47,7 @@ function patternOf(language) {
 
 /** `text` in pieces: [class or '', text]; put together they are the text. */
 export function codePieces(text, language) {
-  if (PLAIN.test(language.toLowerCase())) return [['', text]];
+  if (language === '' || PLAIN.has(language.toLowerCase())) return [['', text]];
   const pieces = [];
   let plain = '';
   const put = (kind, piece) => {
@@ -56,7 +63,7 @@ export function codePieces(text, language) {
     if (comment) put('comment', all);
     else if (string) put('string', all);
     else if (number) put('number', all);
-    else if (WORDS.has(word)) {
+    else if (KEYWORDS.has(word)) {
       put('keyword', word);
       plain = call ?? '';
     } else if (call) {

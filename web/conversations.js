@@ -1,4 +1,5 @@
-// The conversations that this browser keeps, in IndexedDB; where that is not to be had they last as long as the page.
+// The conversations that this browser keeps, in IndexedDB; where that is not to be had they last as long as
+// the page.
 
 const DATABASE = 'caldera';
 const STORE = 'conversations';
@@ -13,7 +14,9 @@ const STORE = 'conversations';
 
 /** A name that no other has; crypto.randomUUID() is there on secure pages alone. */
 export function newId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');
 }
 
 /** @returns {Conversation} */

@@ -1,9 +1,9 @@
 // Markdown to a tree of blocks: headings, paragraphs, lists, quotes, tables, fenced code, rules. Follows
-// https://spec.commonmark.org/0.31.2/ and the tables and task lists of https://github.github.com/gfm/, but for what
-// models write: HTML and indented code are text, and a line's end is a line's end.
+// https://spec.commonmark.org/0.31.2/ and the tables and task lists of https://github.github.com/gfm/, but
+// for what models write: HTML and indented code are text, and a line's end is a line's end.
 //
-// Texts inside of blocks stay as they are: markdown_inline.js reads them. Time grows with the text's length alone,
-// whatever the text: it comes from a model.
+// Texts inside of blocks stay as they are: markdown_inline.js reads them. Time grows with the text's length
+// alone, whatever the text: it comes from a model.
 
 const MAX_DEPTH = 12; // of quotes and lists in each other; what is deeper is text
 
@@ -20,7 +20,8 @@ const TASK = /^\[([ xX])\] +(?=\S)/;
  *   | {type: 'heading', level: number, text: string}
  *   | {type: 'code', language: string, text: string}
  *   | {type: 'quote', blocks: Block[]}
- *   | {type: 'list', ordered: boolean, start: number, loose: boolean, items: {checked?: boolean, blocks: Block[]}[]}
+ *   | {type: 'list', ordered: boolean, start: number, loose: boolean,
+ *      items: {checked?: boolean, blocks: Block[]}[]}
  *   | {type: 'table', align: string[], head: string[], rows: string[][]}
  *   | {type: 'rule'}} Block
  */
@@ -206,7 +207,8 @@ class BlockParser {
   }
 
   tableBegins(at) {
-    if (at + 1 >= this.lines.length || !this.lines[at].includes('|') || !/[-|:]/.test(this.lines[at + 1])) return false;
+    if (at + 1 >= this.lines.length || !this.lines[at].includes('|') || !/[-|:]/.test(this.lines[at + 1]))
+      return false;
     if (/[^-|: \t]/.test(this.lines[at + 1])) return false;
     const marks = rowCells(this.lines[at + 1]);
     return marks.every((mark) => /^:?-+:?$/.test(mark)) && marks.length === rowCells(this.lines[at]).length;

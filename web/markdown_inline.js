@@ -1,5 +1,6 @@
 // The text of a paragraph to a tree: emphasis, code, links, line breaks. Emphasis is found as
-// https://spec.commonmark.org/0.31.2/#phase-2-inline-structure says, in time that grows with the text's length alone.
+// https://spec.commonmark.org/0.31.2/#phase-2-inline-structure says, in time that grows with the text's
+// length alone.
 
 const MAX_DEPTH = 24; // of emphasis in emphasis: what is deeper stays text
 const MAX_BRACKETS = 32; // that wait for their end: older ones are text
@@ -11,8 +12,10 @@ const BARE_URL = /https?:\/\/[^\s<>`]+/y;
 const ANGLE_URL = /<(https?:\/\/[^\s<>]*)>/y;
 const BREAK = /<br *\/?>/iy;
 // (URL "title"), the URL in angle brackets or with balanced parentheses.
-const TARGET =
-  /\(\s{0,8}(?:<([^<>\n]{0,4096})>|([^\s()<>]{0,4096}(?:\([^\s()<>]{0,512}\)[^\s()<>]{0,512}){0,4}))(?:\s{1,8}"([^"\n]{0,512})"|\s{1,8}'([^'\n]{0,512})')?\s{0,8}\)/y;
+const PARENTHESES = String.raw`(?:\([^\s()<>]{0,512}\)[^\s()<>]{0,512})`;
+const URL_PART = `<([^<>\\n]{0,4096})>|([^\\s()<>]{0,4096}${PARENTHESES}{0,4})`;
+const TITLE_PART = String.raw`"([^"\n]{0,512})"|'([^'\n]{0,512})'`;
+const TARGET = new RegExp(String.raw`\(\s{0,8}(?:${URL_PART})(?:\s{1,8}(?:${TITLE_PART}))?\s{0,8}\)`, 'y');
 const ENTITY = /&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|(amp|lt|gt|quot|apos|nbsp));/y;
 const NAMED = {amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0'};
 
@@ -141,7 +144,7 @@ class InlineParser {
     if (!this.missing.has(marks)) {
       const runs = /`+/g;
       runs.lastIndex = this.at + marks.length;
-      for (let match; (match = runs.exec(this.text)); ) {
+      for (let match; (match = runs.exec(this.text));) {
         if (match[0] !== marks) continue;
         let text = this.text.slice(this.at + marks.length, match.index).replace(/\n/g, ' ');
         if (/^ .* $/.test(text) && /\S/.test(text)) text = text.slice(1, -1);
@@ -161,8 +164,10 @@ class InlineParser {
     if (char === '~' && count !== 2) return this.literal(count); // "~5" is about five
     const before = this.text[this.at - 1] ?? ' ';
     const after = this.text[end] ?? ' ';
-    const left = !SPACE.test(after) && (!PUNCTUATION.test(after) || SPACE.test(before) || PUNCTUATION.test(before));
-    const right = !SPACE.test(before) && (!PUNCTUATION.test(before) || SPACE.test(after) || PUNCTUATION.test(after));
+    const left =
+      !SPACE.test(after) && (!PUNCTUATION.test(after) || SPACE.test(before) || PUNCTUATION.test(before));
+    const right =
+      !SPACE.test(before) && (!PUNCTUATION.test(before) || SPACE.test(after) || PUNCTUATION.test(after));
     const inside = char === '_';
     this.add({
       type: 'delimiter',

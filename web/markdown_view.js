@@ -5,7 +5,10 @@ import {copyButton, element} from './dom.js';
 import {parseMarkdown} from './markdown.js';
 import {parseInline} from './markdown_inline.js';
 
-/** Shows a text that grows: blocks that are as they were keep their elements, and so what is selected in them. */
+/**
+ * Shows a text that grows: blocks that are as they were keep their elements, and so what is selected in
+ * them.
+ */
 export class MarkdownView {
   #shown = []; // {key, node} of each block
 
@@ -16,7 +19,8 @@ export class MarkdownView {
   update(source) {
     const blocks = parseMarkdown(source);
     let same = 0;
-    while (same < blocks.length && same < this.#shown.length && this.#shown[same].key === keyOf(blocks[same])) ++same;
+    while (same < blocks.length && same < this.#shown.length && this.#shown[same].key === keyOf(blocks[same]))
+      ++same;
     for (const {node} of this.#shown.splice(same)) node.remove();
     for (const block of blocks.slice(same)) {
       const node = renderBlock(block);
@@ -55,7 +59,12 @@ function renderCode({language, text}) {
   return element(
     'figure',
     {class: 'code'},
-    element('figcaption', {}, element('span', {}, language || 'text'), copyButton('Copy code', () => text)),
+    element(
+      'figcaption',
+      {},
+      element('span', {}, language || 'text'),
+      copyButton('Copy code', () => text),
+    ),
     element('pre', {tabindex: '0'}, code),
   );
 }
@@ -63,10 +72,17 @@ function renderCode({language, text}) {
 function renderList({ordered, start, loose, items}) {
   const children = items.map(({checked, blocks}) => {
     const content = blocks.map((block) =>
-      block.type === 'paragraph' && !loose ? element('span', {}, renderInline(block.text)) : renderBlock(block),
+      block.type === 'paragraph' && !loose
+        ? element('span', {}, renderInline(block.text))
+        : renderBlock(block),
     );
     if (checked === undefined) return element('li', {}, content);
-    const box = element('input', {type: 'checkbox', disabled: true, checked, 'aria-label': checked ? 'done' : 'to do'});
+    const box = element('input', {
+      type: 'checkbox',
+      disabled: true,
+      checked,
+      'aria-label': checked ? 'done' : 'to do',
+    });
     return element('li', {class: 'task'}, box, element('div', {}, content));
   });
   return ordered ? element('ol', {start: start === 1 ? null : start}, children) : element('ul', {}, children);
@@ -77,13 +93,19 @@ function renderTable({align, head, rows}) {
     element(
       'tr',
       {},
-      cells.map((cell, i) => element(name, {class: align[i] ? `align-${align[i]}` : null}, renderInline(cell))),
+      cells.map((cell, i) =>
+        element(name, {class: align[i] ? `align-${align[i]}` : null}, renderInline(cell)),
+      ),
     );
   const table = element(
     'table',
     {},
     element('thead', {}, row(head, 'th')),
-    element('tbody', {}, rows.map((cells) => row(cells, 'td'))),
+    element(
+      'tbody',
+      {},
+      rows.map((cells) => row(cells, 'td')),
+    ),
   );
   return element('div', {class: 'table', tabindex: '0'}, table);
 }

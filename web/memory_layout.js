@@ -10,8 +10,8 @@ export const KINDS = [
 
 /**
  * The devices with their heaps, each heap with the bytes of every kind that all models together have in it:
- * [{name, driver, heaps: [{heap, bytes, local, used, parts: {weights, kv, ...}}]}]. "slack" is what was taken from
- * the driver and holds nothing yet.
+ * [{name, driver, heaps: [{heap, bytes, local, used, parts: {weights, kv, ...}}]}]. "slack" is what was taken
+ * from the driver and holds nothing yet.
  */
 export function layOutMemory(models) {
   const devices = new Map();

@@ -11,7 +11,10 @@ export class MessageView {
     this.message = message;
     this.actions = actions;
     this.body = element('div', {class: 'body'});
-    this.root = element('article', {class: `message ${message.role}`, 'aria-label': message.role === 'user' ? 'You' : 'Answer'});
+    this.root = element('article', {
+      class: `message ${message.role}`,
+      'aria-label': message.role === 'user' ? 'You' : 'Answer',
+    });
     if (message.role === 'user') this.#showUser();
     else this.#showAnswer();
   }
@@ -45,7 +48,11 @@ export class MessageView {
   #showAnswer() {
     this.content = element('div', {class: 'prose'});
     this.prose = new MarkdownView(this.content);
-    this.waiting = element('div', {class: 'waiting', role: 'img', 'aria-label': 'Waiting for the answer'}, [1, 2, 3].map(() => element('i')));
+    this.waiting = element(
+      'div',
+      {class: 'waiting', role: 'img', 'aria-label': 'Waiting for the answer'},
+      [1, 2, 3].map(() => element('i')),
+    );
     this.failure = element('div', {class: 'failure', role: 'alert'});
     this.figures = element('span', {class: 'figures'});
     this.foot = element(
@@ -65,7 +72,12 @@ export class MessageView {
       this.thoughts = element('div', {class: 'prose'});
       this.thoughtView = new MarkdownView(this.thoughts);
       this.label = element('span');
-      this.thinking = element('details', {class: 'thinking', open}, element('summary', {}, icon('chevron'), this.label), this.thoughts);
+      this.thinking = element(
+        'details',
+        {class: 'thinking', open},
+        element('summary', {}, icon('chevron'), this.label),
+        this.thoughts,
+      );
       this.body.prepend(this.thinking);
     }
     // Folds when the answer begins, unless somebody folded or unfolded it since.
@@ -77,7 +89,10 @@ export class MessageView {
 
   /** A field in place of what was asked. */
   edit() {
-    const area = element('textarea', {'aria-label': 'Edit message', rows: Math.min(12, this.message.content.split('\n').length + 1)});
+    const area = element('textarea', {
+      'aria-label': 'Edit message',
+      rows: Math.min(12, this.message.content.split('\n').length + 1),
+    });
     area.value = this.message.content;
     const cancel = () => {
       this.#showUser();

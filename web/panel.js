@@ -22,7 +22,12 @@ export class Panel {
     this.title = element('h2');
     this.body = element('div', {class: 'panel-body'});
     this.root.append(
-      element('div', {class: 'panel-head'}, this.title, iconButton('close', 'Close', () => this.close(true))),
+      element(
+        'div',
+        {class: 'panel-head'},
+        this.title,
+        iconButton('close', 'Close', () => this.close(true)),
+      ),
       this.body,
     );
     if (matchMedia('(min-width: 1181px)').matches) this.#show(readPreference('panel', null));
@@ -30,7 +35,12 @@ export class Panel {
 
   /** The button that opens and closes `name`. */
   button(name) {
-    this.#buttons[name] = iconButton(ICONS[name], TITLES[name], () => this.#show(this.#open === name ? null : name), {'aria-pressed': this.#open === name ? 'true' : 'false', 'aria-controls': 'panel'});
+    this.#buttons[name] = iconButton(
+      ICONS[name],
+      TITLES[name],
+      () => this.#show(this.#open === name ? null : name),
+      {'aria-pressed': this.#open === name ? 'true' : 'false', 'aria-controls': 'panel'},
+    );
     return this.#buttons[name];
   }
 
@@ -59,7 +69,8 @@ export class Panel {
     if (this.#open === name) return;
     this.#open = Object.hasOwn(TITLES, name) ? name : null; // what was kept may be of another version
     writePreference('panel', this.#open);
-    for (const [each, button] of Object.entries(this.#buttons)) button.setAttribute('aria-pressed', String(each === this.#open));
+    for (const [each, button] of Object.entries(this.#buttons))
+      button.setAttribute('aria-pressed', String(each === this.#open));
     this.root.hidden = this.#open === null;
     if (!this.#open) return;
     this.#draw();
@@ -69,7 +80,10 @@ export class Panel {
   #draw() {
     this.title.textContent = TITLES[this.#open];
     const scrolled = this.body.scrollTop;
-    const content = this.#open === 'settings' ? renderSettings(this.#settings, this.settingsChanged) : renderMemory(this.#status);
+    const content =
+      this.#open === 'settings'
+        ? renderSettings(this.#settings, this.settingsChanged)
+        : renderMemory(this.#status);
     this.body.replaceChildren(...content);
     this.body.scrollTop = scrolled;
   }

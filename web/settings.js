@@ -2,12 +2,60 @@
 
 /** Numbers: what is left empty the server decides; `hint` says what it takes then (docs/server.md). */
 export const SAMPLING = [
-  {name: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.05, hint: '0.8', about: '0 always takes the likeliest token'},
-  {name: 'top_p', label: 'Top-p', min: 0, max: 1, step: 0.01, hint: '0.95', about: 'of the likeliest, this share of probability'},
-  {name: 'top_k', label: 'Top-k', min: 0, max: 1000, step: 1, hint: '40', about: 'of the likeliest, this many; 0: all'},
-  {name: 'min_p', label: 'Min-p', min: 0, max: 1, step: 0.01, hint: '0.05', about: 'at least this share of the likeliest'},
-  {name: 'max_tokens', label: 'Most tokens', min: 1, max: 1000000, step: 1, hint: 'as fits', about: 'where an answer ends at the latest'},
-  {name: 'seed', label: 'Seed', min: 0, max: 4294967295, step: 1, hint: 'random', about: 'the same seed draws the same answer'},
+  {
+    name: 'temperature',
+    label: 'Temperature',
+    min: 0,
+    max: 2,
+    step: 0.05,
+    hint: '0.8',
+    about: '0 always takes the likeliest token',
+  },
+  {
+    name: 'top_p',
+    label: 'Top-p',
+    min: 0,
+    max: 1,
+    step: 0.01,
+    hint: '0.95',
+    about: 'of the likeliest, this share of probability',
+  },
+  {
+    name: 'top_k',
+    label: 'Top-k',
+    min: 0,
+    max: 1000,
+    step: 1,
+    hint: '40',
+    about: 'of the likeliest, this many; 0: all',
+  },
+  {
+    name: 'min_p',
+    label: 'Min-p',
+    min: 0,
+    max: 1,
+    step: 0.01,
+    hint: '0.05',
+    about: 'at least this share of the likeliest',
+  },
+  {
+    name: 'max_tokens',
+    label: 'Max tokens',
+    min: 1,
+    max: 1000000,
+    step: 1,
+    hint: 'as fits',
+    about: 'where an answer ends at the latest',
+  },
+  {
+    name: 'seed',
+    label: 'Seed',
+    min: 0,
+    max: 4294967295,
+    step: 1,
+    hint: 'random',
+    about: 'the same seed draws the same answer',
+  },
 ];
 
 export const EFFORTS = [

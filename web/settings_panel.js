@@ -20,7 +20,13 @@ export function renderSettings(settings, changed) {
   const fields = SAMPLING.map((setting) => {
     const {name, label, min, max, step, hint, about} = setting;
     const input = element('input', {
-      id: name, type: 'number', inputmode: 'decimal', min, max, step, placeholder: hint,
+      id: name,
+      type: 'number',
+      inputmode: 'decimal',
+      min,
+      max,
+      step,
+      placeholder: hint,
       onchange: () => {
         const value = readNumber(setting, input.value);
         input.value = value ?? '';
@@ -44,9 +50,21 @@ export function renderSettings(settings, changed) {
     set('reasoning_effort', undefined);
   };
   return [
-    element('label', {class: 'setting'}, 'System prompt', element('small', {}, 'What the model is told before the conversation.'), system),
+    element(
+      'label',
+      {class: 'setting'},
+      'System prompt',
+      element('small', {}, 'What the model is told before the conversation.'),
+      system,
+    ),
     element('div', {class: 'settings-grid'}, fields),
-    element('label', {class: 'setting'}, 'Thinking', element('small', {}, 'For models that think before they answer.'), effort),
+    element(
+      'label',
+      {class: 'setting'},
+      'Thinking',
+      element('small', {}, 'For models that think before they answer.'),
+      effort,
+    ),
     element('button', {type: 'button', class: 'quiet reset', onclick: reset}, 'Use the defaults'),
   ];
 }

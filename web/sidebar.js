@@ -11,7 +11,9 @@ export class Sidebar {
 
   show(conversations, current, isAnswering) {
     this.list.replaceChildren(
-      ...conversations.map((conversation) => this.#row(conversation, conversation === current, isAnswering(conversation))),
+      ...conversations.map((conversation) =>
+        this.#row(conversation, conversation === current, isAnswering(conversation)),
+      ),
     );
   }
 
@@ -20,7 +22,14 @@ export class Sidebar {
     const row = element('li', {class: `${isCurrent ? 'current' : ''} ${isAnswering ? 'answering' : ''}`});
     const open = element(
       'button',
-      {type: 'button', class: 'open', title, 'aria-current': isCurrent ? 'true' : null, onclick: () => this.actions.open(conversation), ondblclick: () => this.#rename(row, conversation)},
+      {
+        type: 'button',
+        class: 'open',
+        title,
+        'aria-current': isCurrent ? 'true' : null,
+        onclick: () => this.actions.open(conversation),
+        ondblclick: () => this.#rename(row, conversation),
+      },
       title,
     );
     row.append(
@@ -38,7 +47,10 @@ export class Sidebar {
     const finish = (keep) => {
       if (!open) return;
       open = false;
-      this.actions.rename(conversation, keep && input.value.trim() !== '' ? input.value.trim() : conversation.title);
+      this.actions.rename(
+        conversation,
+        keep && input.value.trim() !== '' ? input.value.trim() : conversation.title,
+      );
     };
     input.addEventListener('keydown', (event) => {
       if (event.isComposing || (event.key !== 'Enter' && event.key !== 'Escape')) return;

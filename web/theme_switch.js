@@ -9,7 +9,9 @@ const LABELS = {auto: 'Theme: as the system', light: 'Theme: light', dark: 'Them
 
 export class ThemeSwitch {
   constructor() {
-    this.button = iconButton('auto', '', () => this.#set(THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length]));
+    this.button = iconButton('auto', '', () =>
+      this.#set(THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length]),
+    );
     this.#set(readPreference('theme', 'auto'));
   }
 

@@ -37,10 +37,21 @@ class Browser:
         to_read, self.to = os.pipe()
         self.back, to_write = os.pipe()
         arguments = [
-            program, "--headless", "--remote-debugging-pipe", f"--user-data-dir={self.profile.name}",
-            "--no-first-run", "--no-default-browser-check", "--disable-gpu", "--disable-dev-shm-usage",
-            "--disable-extensions", "--disable-sync", "--disable-background-networking", "--disable-component-update",
-            "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank",
+            program,
+            "--headless",
+            "--remote-debugging-pipe",
+            f"--user-data-dir={self.profile.name}",
+            "--no-first-run",
+            "--no-default-browser-check",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-extensions",
+            "--disable-sync",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "about:blank",
         ]
         if os.geteuid() == 0:
             arguments.insert(1, "--no-sandbox")  # which Chromium does not have for root
@@ -51,8 +62,14 @@ class Browser:
             os.dup2(ends[1], 4)
 
         self.process = subprocess.Popen(
-            arguments, preexec_fn=place, pass_fds=(3, 4), start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            arguments,
+            preexec_fn=place,
+            pass_fds=(3, 4),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(to_read)
         os.close(to_write)
         self.buffer = b""
@@ -129,8 +146,10 @@ class Browser:
             except (RuntimeError, AssertionError):
                 pass  # between two pages
             if time.monotonic() > end:
-                raise AssertionError(f"never true: {expression}; the page shows: "
-                                     + str(self.evaluate("document.body.innerText"))[-500:])
+                raise AssertionError(
+                    f"never true: {expression}; the page shows: "
+                    + str(self.evaluate("document.body.innerText"))[-500:]
+                )
             time.sleep(0.02)
 
     def click(self, selector):
@@ -138,10 +157,17 @@ class Browser:
         self.wait(f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect().width > 0")
         x, y = self.evaluate(
             f"(() => {{const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});"
-            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];})()")
+            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];})()"
+        )
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y,
-                      button="none" if kind == "mouseMoved" else "left", clickCount=1)
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button="none" if kind == "mouseMoved" else "left",
+                clickCount=1,
+            )
 
     def type(self, text):
         self.call("Input.insertText", text=text)
@@ -153,12 +179,17 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def resize(self, width, height, scale=1, mobile=False):
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale,
-                  mobile=mobile)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=mobile,
+        )
         self.call("Emulation.setTouchEmulationEnabled", enabled=mobile)
 
     def prefer(self, scheme):
-        """"light" or "dark"."""
+        """ "light" or "dark"."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def screenshot(self, path):

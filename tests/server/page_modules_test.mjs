@@ -29,7 +29,8 @@ function blocks(text) {
 const paragraph = (text) => ({ type: "paragraph", text });
 
 test("events are the same wherever the stream is cut", () => {
-  const stream = ': hello\n\nevent: a\ndata: 1\ndata:2\n\ndata: {"x":"\u00fc"}\r\n\r\nid: 7\n\ndata\r\rdata: end\n\ndata: half';
+  const stream =
+    ': hello\n\nevent: a\ndata: 1\ndata:2\n\ndata: {"x":"\u00fc"}\r\n\r\nid: 7\n\ndata\r\rdata: end\n\ndata: half';
   const expected = [
     { name: "a", data: "1\n2" },
     { name: "", data: '{"x":"\u00fc"}' },
@@ -45,8 +46,14 @@ test("events are the same wherever the stream is cut", () => {
 });
 
 test("emphasis, code and line breaks", () => {
-  assert.equal(inline("**bold** and *it* ***both*** ~~gone~~"), "{strong:bold} and {em:it} {em:{strong:both}} {del:gone}");
-  assert.equal(inline("snake_case_name _x_ __y__ 2 * 3 * 4 **open ~5"), "snake_case_name {em:x} {strong:y} 2 * 3 * 4 **open ~5");
+  assert.equal(
+    inline("**bold** and *it* ***both*** ~~gone~~"),
+    "{strong:bold} and {em:it} {em:{strong:both}} {del:gone}",
+  );
+  assert.equal(
+    inline("snake_case_name _x_ __y__ 2 * 3 * 4 **open ~5"),
+    "snake_case_name {em:x} {strong:y} 2 * 3 * 4 **open ~5",
+  );
   assert.equal(inline("`a*b*` `` c`d `` `open"), "{code:a*b*} {code:c`d} `open");
   assert.equal(inline("one\ntwo<br>three"), "one{br}two{br}three");
   assert.equal(inline("\\*no\\* \\\\ &lt;b&gt; &#65; &unknown;"), "*no* \\ <b> A &unknown;");
@@ -55,11 +62,26 @@ test("emphasis, code and line breaks", () => {
 
 test("links lead to http and https alone", () => {
   assert.equal(inline('[a *b*](https://x.y/c_(d) "t")'), "{link https://x.y/c_(d):a {em:b}}");
-  assert.equal(inline("see https://x.y/a_b. (http://x.y) **https://x.y**"),
-    "see {link https://x.y/a_b:https://x.y/a_b}. ({link http://x.y/:http://x.y}) {strong:{link https://x.y/:https://x.y}}");
-  assert.equal(inline("<https://x.y> ![pic](http://x.y/p.png)"), "{link https://x.y/:https://x.y} {link http://x.y/p.png:pic}");
-  for (const url of ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//x.y", "/v1", "vbscript:x", "file:///etc",
-    "http://", "https://[", "java\tscript:alert(1)"]) {
+  assert.equal(
+    inline("see https://x.y/a_b. (http://x.y) **https://x.y**"),
+    "see {link https://x.y/a_b:https://x.y/a_b}. ({link http://x.y/:http://x.y}) {strong:{link https://x.y/:https://x.y}}",
+  );
+  assert.equal(
+    inline("<https://x.y> ![pic](http://x.y/p.png)"),
+    "{link https://x.y/:https://x.y} {link http://x.y/p.png:pic}",
+  );
+  for (const url of [
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,x",
+    "//x.y",
+    "/v1",
+    "vbscript:x",
+    "file:///etc",
+    "http://",
+    "https://[",
+    "java\tscript:alert(1)",
+  ]) {
     assert.equal(safeUrl(url), null, url);
     assert.ok(!inline(`[a](${url}) [b](<${url}>) <${url}>`).includes("{link"), url);
   }
@@ -84,7 +106,9 @@ test("blocks", () => {
     paragraph("b"),
     { type: "code", language: "", text: "```" },
   ]);
-  assert.deepEqual(blocks("```\nstill being written"), [{ type: "code", language: "", text: "still being written" }]);
+  assert.deepEqual(blocks("```\nstill being written"), [
+    { type: "code", language: "", text: "still being written" },
+  ]);
   assert.deepEqual(blocks("> a\nb\n>> c\n\n***"), [
     { type: "quote", blocks: [paragraph("a\nb"), { type: "quote", blocks: [paragraph("c")] }] },
     { type: "rule" },
@@ -93,19 +117,26 @@ test("blocks", () => {
 
 test("lists", () => {
   const list = (items, extra) => ({ type: "list", ordered: false, start: 0, loose: false, items, ...extra });
-  const item = (...inner) => ({ blocks: inner.map((each) => (typeof each === "string" ? paragraph(each) : each)) });
+  const item = (...inner) => ({
+    blocks: inner.map((each) => (typeof each === "string" ? paragraph(each) : each)),
+  });
   assert.deepEqual(blocks("Intro:\n- a\n  - b\n    goes on\n- c"), [
     paragraph("Intro:"),
     list([item("a", list([item("b\ngoes on")])), item("c")]),
   ]);
-  assert.deepEqual(blocks("3. a\n\n   more\n4. b"), [list([item("a", "more"), item("b")], { ordered: true, start: 3, loose: true })]);
+  assert.deepEqual(blocks("3. a\n\n   more\n4. b"), [
+    list([item("a", "more"), item("b")], { ordered: true, start: 3, loose: true }),
+  ]);
   assert.deepEqual(blocks("1. a\n  - two columns are enough\n\n```\nx\n```\n2. b"), [
     list([item("a", list([item("two columns are enough")]))], { ordered: true, start: 1 }),
     { type: "code", language: "", text: "x" },
     list([item("b")], { ordered: true, start: 2 }),
   ]);
   assert.deepEqual(blocks("- [x] done\n- [ ] open"), [
-    list([{ checked: true, ...item("done") }, { checked: false, ...item("open") }]),
+    list([
+      { checked: true, ...item("done") },
+      { checked: false, ...item("open") },
+    ]),
   ]);
   assert.deepEqual(blocks("1986 was. 1. no"), [paragraph("1986 was. 1. no")]);
 });
@@ -113,7 +144,15 @@ test("lists", () => {
 test("tables", () => {
   assert.deepEqual(blocks("Text\n| a | b |\n|---|:-:|\n| 1 \\| 2 | `x` | more |\n| 3 |\n\nend"), [
     paragraph("Text"),
-    { type: "table", align: ["", "center"], head: ["a", "b"], rows: [["1 | 2", "`x`"], ["3", ""]] },
+    {
+      type: "table",
+      align: ["", "center"],
+      head: ["a", "b"],
+      rows: [
+        ["1 | 2", "`x`"],
+        ["3", ""],
+      ],
+    },
     paragraph("end"),
   ]);
   assert.deepEqual(blocks("a | b\n--"), [paragraph("a | b\n--")]);
@@ -149,25 +188,49 @@ test("no text takes long or goes too deep", () => {
   for (const [name, text] of Object.entries(texts)) {
     assert.ok(nodes(parseInline(text)) > 0, name);
     assert.ok(parseMarkdown(text).length > 0, name);
-    assert.equal(codePieces(text, "c").map(([, piece]) => piece).join(""), text, name);
+    assert.equal(
+      codePieces(text, "c")
+        .map(([, piece]) => piece)
+        .join(""),
+      text,
+      name,
+    );
   }
   const string = '"\\'.repeat(many);
-  assert.equal(codePieces(string, "c").map(([, piece]) => piece).join(""), string);
+  assert.equal(
+    codePieces(string, "c")
+      .map(([, piece]) => piece)
+      .join(""),
+    string,
+  );
 });
 
 test("code is coloured and stays as it is", () => {
   const kinds = (text, language) => codePieces(text, language).filter(([kind]) => kind !== "");
   assert.deepEqual(kinds('if f(1): return "#" # no', "python"), [
-    ["keyword", "if"], ["function", "f"], ["number", "1"], ["keyword", "return"], ["string", '"#"'], ["comment", "# no"],
+    ["keyword", "if"],
+    ["function", "f"],
+    ["number", "1"],
+    ["keyword", "return"],
+    ["string", '"#"'],
+    ["comment", "# no"],
   ]);
   assert.deepEqual(kinds("if x", "text"), []);
 });
 
 test("requests say what was set and nothing else", () => {
-  const messages = [{ role: "user", content: "a" }, { role: "assistant", content: "" }, { role: "user", content: "b" }];
+  const messages = [
+    { role: "user", content: "a" },
+    { role: "assistant", content: "" },
+    { role: "user", content: "b" },
+  ];
   assert.deepEqual(chatRequest("m", { system: "s", top_k: 0, seed: 7 }, messages), {
     model: "m",
-    messages: [{ role: "system", content: "s" }, { role: "user", content: "a" }, { role: "user", content: "b" }],
+    messages: [
+      { role: "system", content: "s" },
+      { role: "user", content: "a" },
+      { role: "user", content: "b" },
+    ],
     top_k: 0,
     seed: 7,
   });
@@ -181,7 +244,16 @@ test("requests say what was set and nothing else", () => {
 
 test("memory is put together heap by heap", () => {
   const device = { name: "GPU", driver: "radv" };
-  const heap = (index, weights, kv, reserved) => ({ heap: index, bytes: 1000, device_local: index === 0, weights, kv, activations: 1, staging: 0, reserved });
+  const heap = (index, weights, kv, reserved) => ({
+    heap: index,
+    bytes: 1000,
+    device_local: index === 0,
+    weights,
+    kv,
+    activations: 1,
+    staging: 0,
+    reserved,
+  });
   const models = [
     { device, memory: { heaps: [heap(0, 10, 5, 20), heap(1, 7, 0, 8)] } },
     { device, memory: { heaps: [heap(0, 30, 0, 31)] } },
@@ -190,7 +262,10 @@ test("memory is put together heap by heap", () => {
   const [{ name, heaps }, ...others] = layOutMemory(models);
   assert.deepEqual(others, []);
   assert.equal(name, "GPU");
-  assert.deepEqual(heaps.map(({ used }) => used), [51, 8]);
+  assert.deepEqual(
+    heaps.map(({ used }) => used),
+    [51, 8],
+  );
   assert.deepEqual(heaps[0].parts, { weights: 40, kv: 5, activations: 2, staging: 0, slack: 4 });
   assert.deepEqual(layOutMemory([]), []);
 });

@@ -9,8 +9,13 @@ import time
 from page_browser import Browser, find_chromium
 from page_stand_in import GIB, StandIn, loaded
 
-EARLIER = ("A regular expression for ISO dates", "Plan a week in Iceland by bus", "Why does my loop never end?",
-           "Words that sound older than they are", "Names for a small volcano")
+EARLIER = (
+    "A regular expression for ISO dates",
+    "Plan a week in Iceland by bus",
+    "Why does my loop never end?",
+    "Words that sound older than they are",
+    "Names for a small volcano",
+)
 QUESTION = "How much memory does the context of a 30B model take? Give me a function and a few numbers."
 ANSWER = """Every token leaves a key and a value **in each layer**, so the size grows with the length of the context:
 
@@ -34,16 +39,36 @@ Two ways to need less of it:
 
 
 def status():
-    usual = [(64 * GIB, True, int(17.3 * GIB), int(3.1 * GIB), int(0.6 * GIB), 0, int(21.6 * GIB)),
-             (48 * GIB, False, 0, 0, 0, int(0.25 * GIB), int(0.25 * GIB))]
-    large = [(64 * GIB, True, int(34 * GIB), int(1.4 * GIB), int(0.9 * GIB), 0, int(36.5 * GIB)),
-             (48 * GIB, False, int(5.6 * GIB), 0, 0, int(0.25 * GIB), int(6.4 * GIB))]
+    usual = [
+        (64 * GIB, True, int(17.3 * GIB), int(3.1 * GIB), int(0.6 * GIB), 0, int(21.6 * GIB)),
+        (48 * GIB, False, 0, 0, 0, int(0.25 * GIB), int(0.25 * GIB)),
+    ]
+    large = [
+        (64 * GIB, True, int(34 * GIB), int(1.4 * GIB), int(0.9 * GIB), 0, int(36.5 * GIB)),
+        (48 * GIB, False, int(5.6 * GIB), 0, 0, int(0.25 * GIB), int(6.4 * GIB)),
+    ]
     return {
-        "version": "0.1.0", "seconds": 8040.0, "connections": 3, "requests": 1,
-        "machine": {"temperature_celsius": 63.0, "max_temperature_celsius": 85.0, "power_watts": 88.0, "clock_mhz": 2860},
+        "version": "0.1.0",
+        "seconds": 8040.0,
+        "connections": 3,
+        "requests": 1,
+        "machine": {
+            "temperature_celsius": 63.0,
+            "max_temperature_celsius": 85.0,
+            "power_watts": 88.0,
+            "clock_mhz": 2860,
+        },
         "models": [
-            loaded("Qwen3-30B-A3B-Q4_K_M", 30532122624, "Q4_K", 32768, usual, 6 * GIB,
-                   [{"stage": "answering"}, {"stage": "answering"}], 64.2),
+            loaded(
+                "Qwen3-30B-A3B-Q4_K_M",
+                30532122624,
+                "Q4_K",
+                32768,
+                usual,
+                6 * GIB,
+                [{"stage": "answering"}, {"stage": "answering"}],
+                64.2,
+            ),
             loaded("Llama-3.3-70B-Q4_K_M", 70553706496, "Q4_K", 16384, large, 5 * GIB),
             {"name": "Llama-3.1-8B-Q8_0", "state": "available"},
         ],
@@ -54,7 +79,7 @@ def written(*_):
     """At the pace of a real answer."""
     time.sleep(0.4)
     for i in range(0, len(ANSWER), 6):
-        yield ANSWER[i:i + 6]
+        yield ANSWER[i : i + 6]
         time.sleep(1 / 70)
     yield {"usage": {"prompt_tokens": 3104}}
 
@@ -63,8 +88,10 @@ def ask(browser, text, count):
     browser.evaluate("document.querySelector('#input').focus()")
     browser.type(text)
     browser.press("Enter")
-    browser.wait(f"document.querySelectorAll('.message').length === {count} && "
-                 "document.querySelector('.message:last-child').getAttribute('aria-busy') === 'false'")
+    browser.wait(
+        f"document.querySelectorAll('.message').length === {count} && "
+        "document.querySelector('.message:last-child').getAttribute('aria-busy') === 'false'"
+    )
 
 
 def main(output, scheme="light"):

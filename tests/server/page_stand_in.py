@@ -7,10 +7,16 @@ import threading
 import time
 
 WEB = pathlib.Path(__file__).resolve().parents[2] / "web"
-TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-         ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-          "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 GIB = 1 << 30
 MANY = 20000  # pieces of an answer that does not end by itself within any test
 
@@ -21,28 +27,54 @@ def loaded(name, parameters, file_format, context, heaps, kv_limit, requests=(),
     listed = [{"heap": i, **dict(zip(names, heap))} for i, heap in enumerate(heaps)]
     total = {kind: sum(heap[kind] for heap in listed) for kind in names[2:6]}
     return {
-        "name": name, "state": "loaded", "architecture": "llama", "format": file_format, "parameters": parameters,
+        "name": name,
+        "state": "loaded",
+        "architecture": "llama",
+        "format": file_format,
+        "parameters": parameters,
         "context": context,
-        "device": {"name": "AMD Radeon Graphics (RADV GFX1151)", "type": "integrated", "driver": "radv Mesa 25.0.7"},
+        "device": {
+            "name": "AMD Radeon Graphics (RADV GFX1151)",
+            "type": "integrated",
+            "driver": "radv Mesa 25.0.7",
+        },
         "memory": {**total, "kv_limit": kv_limit, "total": sum(total.values()), "heaps": listed},
-        "service": {"slots": 8, "requests": list(requests), "finished": 31, "cancelled": 2, "refused": 0, "failed": 0,
-                    "prompt_tokens": 48211, "cached_prompt_tokens": 30976, "completion_tokens": 20133,
-                    "cached_tokens": 6144, "tokens_per_second": rate, "draining": False},
+        "service": {
+            "slots": 8,
+            "requests": list(requests),
+            "finished": 31,
+            "cancelled": 2,
+            "refused": 0,
+            "failed": 0,
+            "prompt_tokens": 48211,
+            "cached_prompt_tokens": 30976,
+            "completion_tokens": 20133,
+            "cached_tokens": 6144,
+            "tokens_per_second": rate,
+            "draining": False,
+        },
     }
 
 
 def usual_status():
-    heaps = [(64 * GIB, True, int(3.4 * GIB), int(0.5 * GIB), int(0.3 * GIB), 0, int(4.4 * GIB)),
-             (48 * GIB, False, int(1.2 * GIB), 0, 0, int(0.25 * GIB), int(1.5 * GIB))]
+    heaps = [
+        (64 * GIB, True, int(3.4 * GIB), int(0.5 * GIB), int(0.3 * GIB), 0, int(4.4 * GIB)),
+        (48 * GIB, False, int(1.2 * GIB), 0, 0, int(0.25 * GIB), int(1.5 * GIB)),
+    ]
     return {
-        "version": "0.1.0", "seconds": 4210.0, "connections": 2, "requests": 1,
-        "models": [loaded("Llama-3.1-8B-Q4_K_M", 8030261312, "Q4_K", 8192, heaps, 2 * GIB),
-                   {"name": "Qwen3-30B-A3B-Q4_K_M", "state": "available"}],
+        "version": "0.1.0",
+        "seconds": 4210.0,
+        "connections": 2,
+        "requests": 1,
+        "models": [
+            loaded("Llama-3.1-8B-Q4_K_M", 8030261312, "Q4_K", 8192, heaps, 2 * GIB),
+            {"name": "Qwen3-30B-A3B-Q4_K_M", "state": "available"},
+        ],
     }
 
 
 class StandIn:
-    """`answers` maps what was asked last to a function(stand_in, request) that yields deltas or ("usage", {...})."""
+    """`answers` maps what was asked last to a function(stand_in, request) that yields deltas or {"usage": {...}}."""
 
     def __init__(self):
         self.status = usual_status()
@@ -127,7 +159,12 @@ class StandIn:
     def allowed(self, http_request):
         if self.key is None or http_request.headers.get("Authorization") == f"Bearer {self.key}":
             return True
-        self.send(http_request, 401, json.dumps({"error": {"message": "no valid API key"}}).encode(), "application/json")
+        self.send(
+            http_request,
+            401,
+            json.dumps({"error": {"message": "no valid API key"}}).encode(),
+            "application/json",
+        )
         return False
 
     def send_json(self, http_request, value, status=200, headers=()):
@@ -153,10 +190,12 @@ def echo(_, body):
 
 def held(*deltas):
     """`deltas`, of which all but the first wait for StandIn.go_on."""
+
     def answer(stand_in, _):
         yield deltas[0]
         stand_in.go_on.wait(60)
         yield from deltas[1:]
+
     return answer
 
 

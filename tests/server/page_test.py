@@ -57,7 +57,9 @@ class PageTest(unittest.TestCase):
 
     def open(self, url):
         self.browser.open(url)
-        self.browser.wait("document.querySelector('#version').textContent !== '' && document.querySelector('.greeting')")
+        self.browser.wait(
+            "document.querySelector('#version').textContent !== '' && document.querySelector('.greeting')"
+        )
 
     def reload(self):
         self.browser.evaluate("window.old = true")
@@ -70,20 +72,26 @@ class PageTest(unittest.TestCase):
         self.browser.press("Enter")
 
     def wait_for_answer(self, count=None):
-        self.browser.wait(f"document.querySelector('{LAST}')?.getAttribute('aria-busy') === 'false'"
-                          + (f" && document.querySelectorAll('.message').length === {count}" if count else ""))
+        self.browser.wait(
+            f"document.querySelector('{LAST}')?.getAttribute('aria-busy') === 'false'"
+            + (f" && document.querySelectorAll('.message').length === {count}" if count else "")
+        )
 
     def text(self, selector):
         return self.browser.evaluate(f"document.querySelector({json.dumps(selector)}).innerText")
 
     def titles(self):
-        return self.browser.evaluate("[...document.querySelectorAll('.conversations .open')].map(e => e.textContent)")
+        return self.browser.evaluate(
+            "[...document.querySelectorAll('.conversations .open')].map(e => e.textContent)"
+        )
 
     def test_answers_appear_while_they_come(self):
         self.stand_in.answers["hello"] = page_stand_in.held("Half", " and **whole**")
         self.ask("hello")
         self.browser.wait(f"document.querySelector('{LAST} .prose')?.innerText === 'Half'")
-        self.assertEqual(self.browser.evaluate("document.querySelector('#send').getAttribute('aria-label')"), "Stop")
+        self.assertEqual(
+            self.browser.evaluate("document.querySelector('#send').getAttribute('aria-label')"), "Stop"
+        )
         self.stand_in.go_on.set()
         self.wait_for_answer()
         self.assertEqual(self.text(f"{LAST} .prose"), "Half and whole")
@@ -95,32 +103,53 @@ class PageTest(unittest.TestCase):
         self.assertEqual(self.titles(), ["hello"])
 
     def test_markdown_is_drawn_and_html_is_text(self):
-        pieces = [MARKDOWN[i:i + 7] for i in range(0, len(MARKDOWN), 7)]
+        pieces = [MARKDOWN[i : i + 7] for i in range(0, len(MARKDOWN), 7)]
         self.stand_in.answers["markdown"] = lambda *_: iter(pieces)
         self.ask("markdown")
         self.wait_for_answer()
-        count = lambda selector: self.browser.evaluate(f"document.querySelectorAll('{LAST} .prose {selector}').length")
-        for selector, expected in {"h3": 1, "strong": 1, "ul li": 2, "tbody td.align-right": 1, "pre code": 1,
-                                   "p > code": 1, "a": 1, "script": 0, "img": 0, "b": 0}.items():
+        count = lambda selector: self.browser.evaluate(
+            f"document.querySelectorAll('{LAST} .prose {selector}').length"
+        )
+        for selector, expected in {
+            "h3": 1,
+            "strong": 1,
+            "ul li": 2,
+            "tbody td.align-right": 1,
+            "pre code": 1,
+            "p > code": 1,
+            "a": 1,
+            "script": 0,
+            "img": 0,
+            "b": 0,
+        }.items():
             self.assertEqual(count(selector), expected, selector)
         self.assertIsNone(self.browser.evaluate("window.bad"))
         self.assertIn('<b id="bad">word</b>', self.text(f"{LAST} .prose"))
         self.assertIn("<script>", self.text(f"{LAST} .prose"))
         self.assertEqual(self.text(f"{LAST} pre"), 'if (a < b) run("<i>");')
-        link = self.browser.evaluate(f"(({{href, rel}}) => [href, rel])(document.querySelector('{LAST} .prose a'))")
+        link = self.browser.evaluate(
+            f"(({{href, rel}}) => [href, rel])(document.querySelector('{LAST} .prose a'))"
+        )
         self.assertEqual(link[0], "https://example.org/a")
         self.assertIn("noopener", link[1])
-        self.browser.evaluate("document.execCommand = () => window.copied = document.activeElement.value,"
-                              "Object.defineProperty(navigator, 'clipboard', {value: null})")
+        self.browser.evaluate(
+            "document.execCommand = () => window.copied = document.activeElement.value,"
+            "Object.defineProperty(navigator, 'clipboard', {value: null})"
+        )
         self.browser.click(f"{LAST} [aria-label='Copy code']")
         self.browser.wait("window.copied === 'if (a < b) run(\"<i>\");'")
 
     def test_escape_and_the_button_stop_an_answer(self):
         self.stand_in.answers["count"] = page_stand_in.endless
-        for stop, times in ((lambda: self.browser.press("Escape"), 1), (lambda: self.browser.click("#send.stop"), 2)):
+        for stop, times in (
+            (lambda: self.browser.press("Escape"), 1),
+            (lambda: self.browser.click("#send.stop"), 2),
+        ):
             self.ask("count")
-            self.browser.wait(f"document.querySelectorAll('.message').length === {2 * times} && "
-                              f"document.querySelector('{LAST} .prose').innerText.startsWith('0 1 2')")
+            self.browser.wait(
+                f"document.querySelectorAll('.message').length === {2 * times} && "
+                f"document.querySelector('{LAST} .prose').innerText.startsWith('0 1 2')"
+            )
             stop()
             self.wait_for_answer()
             self.assertIn("stopped", self.text(f"{LAST} .figures"))
@@ -171,19 +200,29 @@ class PageTest(unittest.TestCase):
 
     def test_settings_and_the_model_reach_the_server(self):
         self.browser.click("[aria-label=Settings]")
-        for name, value in (("system", "Be brief."), ("temperature", "0.3"), ("top_k", "5"), ("seed", "7"), ("top_p", "3")):
+        for name, value in (
+            ("system", "Be brief."),
+            ("temperature", "0.3"),
+            ("top_k", "5"),
+            ("seed", "7"),
+            ("top_p", "3"),
+        ):
             self.browser.evaluate(f"(e => {{e.focus(); e.select()}})(document.querySelector('#{name}'))")
             self.browser.type(value)
         self.browser.evaluate("document.querySelector('#input').focus()")
-        self.browser.evaluate("(e => {e.value = 'Qwen3-30B-A3B-Q4_K_M'; e.dispatchEvent(new Event('change'))})"
-                              "(document.querySelector('#model'))")
+        self.browser.evaluate(
+            "(e => {e.value = 'Qwen3-30B-A3B-Q4_K_M'; e.dispatchEvent(new Event('change'))})"
+            "(document.querySelector('#model'))"
+        )
         self.assertEqual(self.text("#model-state"), "loads with the first message")
         self.ask("hi")
         self.wait_for_answer(2)
         [request] = self.stand_in.requests
         self.assertEqual(request["messages"][0], {"role": "system", "content": "Be brief."})
-        self.assertEqual([request[key] for key in ("model", "temperature", "top_k", "seed", "top_p")],
-                         ["Qwen3-30B-A3B-Q4_K_M", 0.3, 5, 7, 1])
+        self.assertEqual(
+            [request[key] for key in ("model", "temperature", "top_k", "seed", "top_p")],
+            ["Qwen3-30B-A3B-Q4_K_M", 0.3, 5, 7, 1],
+        )
         self.browser.click(".reset")
         self.browser.click("#panel [aria-label=Close]")
         self.browser.evaluate("localStorage.clear()")
@@ -222,11 +261,16 @@ class PageTest(unittest.TestCase):
         self.assertEqual(self.browser.evaluate("document.querySelectorAll('.heap-bar').length"), 2)
         self.assertIn("4.4 GiB of 64 GiB", self.text("#panel"))
         self.assertIn("61 °C", self.text("#panel"))
-        wide = self.browser.evaluate("(([weights, bar]) => weights.offsetWidth / bar.offsetWidth)"
-                                     "(['.heap-bar .weights', '.heap-bar'].map(s => document.querySelector(s)))")
+        wide = self.browser.evaluate(
+            "(([weights, bar]) => weights.offsetWidth / bar.offsetWidth)"
+            "(['.heap-bar .weights', '.heap-bar'].map(s => document.querySelector(s)))"
+        )
         self.assertAlmostEqual(wide, 3.4 / 64, delta=0.01)
-        self.stand_in.status["models"][0] = {"name": "Llama-3.1-8B-Q4_K_M", "state": "loading",
-                                             "progress": {"bytes_done": 1 << 30, "bytes_total": 4 << 30}}
+        self.stand_in.status["models"][0] = {
+            "name": "Llama-3.1-8B-Q4_K_M",
+            "state": "loading",
+            "progress": {"bytes_done": 1 << 30, "bytes_total": 4 << 30},
+        }
         self.browser.wait("document.querySelector('main progress')?.value === 2 ** 30")
         self.browser.click("[aria-label=Memory]")
         self.browser.wait("document.querySelector('#panel').hidden")
@@ -248,8 +292,13 @@ class PageTest(unittest.TestCase):
 
     def test_a_phone_shows_one_column(self):
         self.browser.resize(360, 740, mobile=True)
-        self.stand_in.answers["wide"] = lambda *_: iter([MARKDOWN, "```\n" + "x" * 300 + "\n```\n" + "y" * 300,
-                                                         "\n\n|" + " cell |" * 30 + "\n|" + "--|" * 30])
+        self.stand_in.answers["wide"] = lambda *_: iter(
+            [
+                MARKDOWN,
+                "```\n" + "x" * 300 + "\n```\n" + "y" * 300,
+                "\n\n|" + " cell |" * 30 + "\n|" + "--|" * 30,
+            ]
+        )
         self.browser.evaluate("document.querySelector('#input').focus()")
         self.browser.type("wide")
         self.browser.click("#send")
@@ -258,7 +307,8 @@ class PageTest(unittest.TestCase):
         self.assertLessEqual(self.browser.evaluate("document.querySelector('#scroll').scrollWidth"), 360)
         small = self.browser.evaluate(
             "[...document.querySelectorAll('button')].filter(e => e.checkVisibility()).filter(e => "
-            "(r => r.width < 44 || r.height < 44)(e.getBoundingClientRect())).map(e => e.outerHTML)")
+            "(r => r.width < 44 || r.height < 44)(e.getBoundingClientRect())).map(e => e.outerHTML)"
+        )
         self.assertEqual(small, [])
         self.browser.click("[aria-label=Conversations].icon-button")
         self.browser.wait("document.querySelector('#new-chat').getBoundingClientRect().left >= 0")
@@ -279,7 +329,9 @@ class PageTest(unittest.TestCase):
         finally:
             server.communicate()
         # It tells nothing of its state, and is gone by now.
-        self.browser.faults = [fault for fault in self.browser.faults if "Failed to load resource" not in fault]
+        self.browser.faults = [
+            fault for fault in self.browser.faults if "Failed to load resource" not in fault
+        ]
 
 
 if __name__ == "__main__":
