@@ -64,8 +64,9 @@ export class Api {
   }
 
   async #fetch(path, options = {}) {
+    const key = this.#key;
     const headers = {...options.headers};
-    if (this.#key) headers.Authorization = `Bearer ${this.#key}`;
+    if (key) headers.Authorization = `Bearer ${key}`;
     let response;
     try {
       response = await fetch(path, {...options, headers, cache: 'no-store', credentials: 'omit'});
@@ -74,7 +75,8 @@ export class Api {
       throw new ApiError('The server does not answer.', 0);
     }
     if (response.ok) return response;
-    if (response.status === 401) this.onKeyWanted(options.method === 'POST');
+    // Unless another key was given meanwhile.
+    if (response.status === 401 && key === this.#key) this.onKeyWanted(options.method === 'POST');
     throw await readError(response);
   }
 }

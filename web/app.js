@@ -24,7 +24,7 @@ class App {
   async start() {
     this.api = new Api();
     this.store = await ConversationStore.open();
-    this.conversations = await this.store.all();
+    this.conversations = await this.store.all().catch(() => []);
     this.server = new ServerState(
       this.api,
       () => this.serverChanged(),
@@ -209,6 +209,9 @@ class App {
   }
 
   serverChanged() {
+    const {models} = this.server;
+    // A model that the server has no more: the default one answers.
+    if (models.length > 0 && !models.includes(this.current.model)) this.current.model = models[0];
     const model = this.server.model(this.current.model);
     this.modelBar.show(this.server, this.current.model);
     this.composer.showContext(this.current.messages, model?.context);

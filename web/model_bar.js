@@ -15,10 +15,7 @@ export class ModelBar {
   }
 
   show(server, chosen) {
-    const names =
-      server.models.includes(chosen) || !chosen || server.models.length === 0
-        ? server.models
-        : [...server.models, chosen];
+    const names = server.models;
     const current = chosen || names[0] || '';
     // Built anew only when it has changed: somebody may have it open.
     const key = JSON.stringify([names, current]);
