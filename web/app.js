@@ -149,6 +149,7 @@ class App {
     const conversation = this.current;
     this.stop();
     message.content = text;
+    this.view.update(message);
     conversation.messages.length = conversation.messages.indexOf(message) + 1;
     this.respond(conversation);
   }
@@ -169,7 +170,7 @@ class App {
     if (!conversation.named) conversation.title = titleOf(asked[0].content);
     this.conversations = [conversation, ...this.conversations.filter((each) => each !== conversation)];
     this.running.set(conversation.id, {controller, message});
-    this.view.show(conversation);
+    this.view.continue(conversation);
     this.composer.focus();
     this.save(conversation);
     this.refresh();

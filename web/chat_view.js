@@ -24,7 +24,21 @@ export class ChatView {
     this.#views.clear();
     this.#changed.clear();
     this.root.replaceChildren();
-    for (const message of conversation.messages) this.#append(message);
+    this.continue(conversation);
+  }
+
+  /** Shows what is another in the conversation that is shown already, and leaves the rest as it is. */
+  continue(conversation) {
+    const ids = new Set(conversation.messages.map(({id}) => id));
+    for (const [id, view] of this.#views) {
+      if (ids.has(id)) continue;
+      view.root.remove();
+      this.#views.delete(id);
+    }
+    if (this.#views.size === 0) this.root.replaceChildren();
+    for (const message of conversation.messages) {
+      if (!this.#views.has(message.id)) this.#append(message);
+    }
     this.toEnd();
   }
 

@@ -19,8 +19,9 @@ export class MessageView {
     else this.#showAnswer();
   }
 
-  /** Shows what has been added to an answer. */
+  /** Shows the message as it is now. */
   update() {
+    if (this.message.role === 'user') return this.#showUser();
     const {content, reasoning, state, error} = this.message;
     this.root.setAttribute('aria-busy', state === 'streaming');
     if (reasoning) this.#showThinking(reasoning, state === 'streaming' && content === '');
@@ -29,6 +30,7 @@ export class MessageView {
     this.failure.hidden = state !== 'failed';
     this.failure.textContent = error ?? '';
     this.foot.classList.toggle('running', state === 'streaming');
+    this.copy.hidden = content === '';
     this.figures.textContent = describe(this.message);
   }
 
@@ -55,10 +57,11 @@ export class MessageView {
     );
     this.failure = element('div', {class: 'failure', role: 'alert'});
     this.figures = element('span', {class: 'figures'});
+    this.copy = copyButton('Copy answer', () => this.message.content);
     this.foot = element(
       'div',
       {class: 'actions'},
-      copyButton('Copy answer', () => this.message.content),
+      this.copy,
       iconButton('retry', 'Answer again', () => this.actions.retry(this.message)),
       this.figures,
     );
@@ -132,7 +135,7 @@ export class MessageView {
 function describe({state, finish, figures}) {
   const words = [];
   if (figures?.completion > 0) {
-    words.push(`${figures.exact ? '' : '~'}${formatCount(figures.completion)} tokens`);
+    words.push(`${figures.exact ? '' : '~'}${formatCount(figures.completion)} ${figures.completion === 1 ? 'token' : 'tokens'}`);
     const rate = tokensPerSecond(figures);
     if (rate !== null) words.push(`${formatRate(rate)} tokens/s`);
     words.push(`first after ${formatSeconds(figures.first)}`);

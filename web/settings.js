@@ -80,7 +80,11 @@ export function chatRequest(model, settings, messages) {
   if (model) request.model = model;
   if (settings.system?.trim()) request.messages.push({role: 'system', content: settings.system});
   for (const {role, content} of messages) {
-    if (content !== '') request.messages.push({role, content});
+    if (content === '') continue;
+    const last = request.messages.at(-1);
+    // What failed before a word came is no answer; many templates want two sides that take turns.
+    if (last?.role === role) last.content += `\n\n${content}`;
+    else request.messages.push({role, content});
   }
   for (const {name} of SAMPLING) {
     if (settings[name] !== undefined) request[name] = settings[name];

@@ -228,8 +228,7 @@ test("requests say what was set and nothing else", () => {
     model: "m",
     messages: [
       { role: "system", content: "s" },
-      { role: "user", content: "a" },
-      { role: "user", content: "b" },
+      { role: "user", content: "a\n\nb" },
     ],
     top_k: 0,
     seed: 7,
