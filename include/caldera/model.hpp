@@ -80,6 +80,13 @@ struct DeviceLoss {
   double seconds = 0;  ///< since the loss
 };
 
+/// What of the hidden states of a text's tokens becomes its embedding.
+enum class Pooling {
+  kMean,   ///< their mean
+  kFirst,  ///< that of the first token ("cls")
+  kLast,   ///< that of the last token, which alone has seen all others in a causal model
+};
+
 struct LoadOptions {
   std::string device;    ///< empty: the best one; an index; or a part of a device's name
   uint32_t context = 0;  ///< most tokens a session may hold; 0: the model's own context length
@@ -115,6 +122,7 @@ struct LoadOptions {
   /// Seconds without anything finished after which a device counts as lost though its driver does not say so;
   /// 0: 120, and for ever on a software device.
   double patience = 0;
+  std::optional<Pooling> pooling;  ///< of embeddings; absent: as ModelInfo::pooling says
   bool validation = false;  ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".
   std::function<bool(const LoadProgress&)> progress;
@@ -129,7 +137,11 @@ struct ModelInfo {
   uint32_t context_length = 0;  ///< as trained
   uint32_t scaled_context = 0;  ///< as far as positions make sense with the scaling that is in use
   uint32_t layers = 0;
+  uint32_t width = 0;  ///< of a hidden state, and so of an embedding
   uint32_t vocabulary = 0;
+  /// Of embeddings: as LoadOptions say, else as the file says, else kMean. Absent: in a way that there is
+  /// not.
+  std::optional<Pooling> pooling;
   bool has_chat_template = false;
 };
 

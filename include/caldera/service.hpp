@@ -47,6 +47,10 @@ struct CompletionRequest {
   bool ignore_end = false;
   std::optional<uint32_t> top_logprobs;  ///< 0 to 20: TokenChoice with as many alternatives for each token
   std::shared_ptr<TokenConstraint> constraint;
+  /// Instead of an answer: the hidden states of the prompt's tokens behind the output norm, pooled so and
+  /// scaled to length 1, in CompletionEnd::embedding. The prompt may fill the context then; options of
+  /// answers count for nothing, and nothing is kept for other requests.
+  std::optional<Pooling> pooling;
   std::string client;  ///< whose turn it takes: clients share the device fairly
 };
 
@@ -65,7 +69,8 @@ struct CompletionEnd {
   uint32_t prompt_tokens = 0;  ///< of the request
   uint32_t cached_tokens = 0;  ///< of them: were in KV memory already
   uint32_t completion_tokens = 0;
-  double queue_seconds = 0;  ///< until its prompt began to be read
+  std::vector<float> embedding;  ///< of CompletionRequest::pooling and kEnd: (ModelInfo::width)
+  double queue_seconds = 0;      ///< until its prompt began to be read
   double prompt_seconds = 0;
   double decode_seconds = 0;
 };

@@ -105,6 +105,11 @@ void Engine::draw_after(uint32_t slot, uint32_t read) {
   wait(resident().submit_outputs(read - 1, 1, true));
 }
 
+std::vector<float> Engine::hidden_of_read(uint32_t first, uint32_t rows) {
+  wait(resident().submit_hidden());
+  return resident().download_hidden(first, rows);
+}
+
 void Engine::set_decode(std::span<const uint32_t> slots,
                         std::span<const std::vector<Token>* const> end_tokens) {
   if (slots.empty() && resident_ == nullptr) return;

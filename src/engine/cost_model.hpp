@@ -13,9 +13,10 @@
 namespace caldera::engine {
 
 enum class PassKind : uint8_t {
-  kRead,  ///< layers, for tokens of a prompt
-  kHead,  ///< from the last layer's output to logits, and the sampler
-  kStep,  ///< layers (and what follows them) of a decode step
+  kRead,    ///< layers, for tokens of a prompt
+  kHead,    ///< from the last layer's output to logits, and the sampler
+  kStep,    ///< layers (and what follows them) of a decode step
+  kHidden,  ///< the output norm of all tokens of a prompt
 };
 
 /// Work that the same kernels do, so that one speed holds for it.

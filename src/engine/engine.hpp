@@ -106,6 +106,9 @@ class Engine {
   /// Draws the next token of a slot all of whose tokens are read, `read` of them by the last call of
   /// read_some(); their logits are in row 0 then. Waits.
   void draw_after(uint32_t slot, uint32_t read);
+  /// Hidden states behind the output norm of tokens [first, first + rows) of those that the last call of
+  /// read_some() read, (rows, width). Waits.
+  std::vector<float> hidden_of_read(uint32_t first, uint32_t rows);
   /// Makes `slots`, whose first tokens are drawn, the decode batch: entry i and row i of the logits are
   /// slots[i]. How they draw goes on as it was, up to `end_tokens`. Waits for all.
   void set_decode(std::span<const uint32_t> slots, std::span<const std::vector<Token>* const> end_tokens);

@@ -47,7 +47,9 @@ ModelInfo describe(const gguf::File& file, const engine::Engine& engine) {
   info.context_length = model::trained_context(spec);
   info.scaled_context = spec.context;
   info.layers = static_cast<uint32_t>(spec.layers.size());
+  info.width = spec.width;
   info.vocabulary = spec.vocabulary;
+  info.pooling = spec.pooling;
   info.has_chat_template = file.metadata().has("tokenizer.chat_template");
   return info;
 }
@@ -71,6 +73,7 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   // Before the weights are read, which takes minutes for a large model.
   model::ModelSpec spec = model::read_spec(file);
   model::scale_positions(spec, options.position_scaling, options.position_factor, options.context);
+  if (options.pooling) spec.pooling = options.pooling;
   if (tokenizer->size() > spec.vocabulary) {
     throw Error(ErrorKind::kFormat,
                 fmt::format("the tokenizer has {} tokens and token_embd.weight only {} rows",

@@ -29,6 +29,11 @@ const Recordings::Pass& Recordings::pass(BatchPass::Kind kind, uint32_t columns)
       add(step.head_of(columns));
       add(program_.sampling());
       break;
+    case BatchPass::Kind::kHidden:
+      speed = PassKind::kHidden;
+      add(program_.hiding());
+      head = operations.size();
+      break;
     case BatchPass::Kind::kOutputs:
     case BatchPass::Kind::kSample:
       speed = PassKind::kHead;

@@ -24,6 +24,7 @@ struct BatchPass {
     kRead,     ///< tokens of one sequence, into KV memory
     kOutputs,  ///< logits of outputs of what was just read
     kSample,   ///< and their next tokens
+    kHidden,   ///< hidden states of the tokens just read
     kStep,     ///< a decode step, from the tokens drawn last to the next
   };
   Kind kind = Kind::kRead;

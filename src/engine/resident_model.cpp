@@ -303,6 +303,20 @@ std::vector<float> ResidentModel::download_logits(uint32_t first, uint32_t rows)
   return logits;
 }
 
+uint64_t ResidentModel::submit_hidden() {
+  wait_all();
+  const uint32_t tokens = read_head().tokens;
+  const BatchPass pass{BatchPass::Kind::kHidden, read_batch_.address(), std::bit_ceil(tokens), 1};
+  return submitter_->submit(pass, read_head(), {.columns = tokens});
+}
+
+std::vector<float> ResidentModel::download_hidden(uint32_t first, uint32_t rows) {
+  std::vector<float> hidden(uint64_t{rows} * spec_.width);
+  const uint64_t from = uint64_t{first} * spec_.width * sizeof(float);
+  device_.download(program_->hidden(), from, std::as_writable_bytes(std::span(hidden)));
+  return hidden;
+}
+
 void ResidentModel::drop(uint32_t slot, uint32_t first, uint32_t count, uint32_t length) {
   wait_all();
   constexpr uint32_t kPage = kernels::kPageTokens;

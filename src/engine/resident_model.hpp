@@ -111,6 +111,10 @@ class ResidentModel {
   /// Computes the logits of `rows` of the tokens read last, the first of which is `first`; with `sample`,
   /// draws the next token of the last too. Waits for the read, not for this.
   uint64_t submit_outputs(uint32_t first, uint32_t rows, bool sample);
+  /// Computes the hidden states of all tokens read last. Waits for the read, not for this.
+  uint64_t submit_hidden();
+  /// Those of tokens [first, first + rows) of them, (rows, width). Waits.
+  std::vector<float> download_hidden(uint32_t first, uint32_t rows);
   /// Logits as computed last, (rows, vocabulary). Waits.
   std::vector<float> download_logits(uint32_t rows) { return download_logits(0, rows); }
   std::vector<float> download_logits(uint32_t first, uint32_t rows);

@@ -38,6 +38,12 @@ void check(const CompletionRequest& request, const Model& model) {
   }
   demand(!request.top_logprobs || *request.top_logprobs <= kMostLogprobs,
          fmt::format("up to {} alternatives to a token can be told", kMostLogprobs));
+  if (request.pooling) {
+    if (request.prompt.size() <= model.context()) return;
+    throw Error(ErrorKind::kContext,
+                fmt::format("the text is {} tokens, and the context holds {}: send less, or raise --context",
+                            request.prompt.size(), model.context()));
+  }
   if (request.prompt.size() < model.context()) return;
   throw Error(
       ErrorKind::kContext,

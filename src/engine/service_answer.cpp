@@ -26,6 +26,7 @@ Answer::Answer(Engine& engine, const text::Tokenizer& tokenizer, std::shared_ptr
       text_(tokenizer, request_->request.stop),
       seed_(request_->request.sampling.seed ? *request_->request.sampling.seed : random_seed()) {
   const CompletionRequest& asked = request_->request;
+  if (asked.pooling) pooled_.emplace(*asked.pooling, engine_.spec().width);
   if (!asked.ignore_end) end_tokens_ = tokenizer.end_of_generation();
   engine_.slot(slot_).tokens = asked.prompt;
   request_->stage = RequestStatus::Stage::kReading;
@@ -40,17 +41,39 @@ uint32_t Answer::room() {
   return most == 0 ? left : std::min(left, most - end_.completion_tokens);
 }
 
+void Answer::count_read(uint32_t tokens, uint32_t cached) {
+  end_.cached_tokens += cached;
+  totals_.cached_prompt_tokens += cached;
+  totals_.prompt_tokens += tokens;
+  request_->read_tokens = slot().computed;
+}
+
+bool Answer::read_pooled(uint32_t most) {
+  // Hidden states are not kept: after a lost device all are computed again.
+  if (slot().computed != pooled_->tokens()) {
+    slot().rewind(0);
+    pooled_->restart();
+  }
+  const uint32_t first = slot().computed;
+  const uint32_t read = engine_.read_some(slot_, most, [&] { return !request_->cancelled; });
+  if (read == 0) return false;
+  if (request_->read_tokens <= first) count_read(read, 0);
+  const PooledState::Rows rows = pooled_->wanted(read, left() == 0);
+  pooled_->add(read, rows.count > 0 ? engine_.hidden_of_read(rows.first, rows.count) : std::vector<float>());
+  engine_.accomplished();
+  if (left() > 0) return true;
+  end_.embedding = pooled_->embedding();
+  end(StopReason::kEnd);
+  return true;
+}
+
 bool Answer::read(uint32_t most) {
+  if (pooled_) return read_pooled(most);
   // What a lost device makes necessary was not asked for, and is not counted.
   const bool first = end_.completion_tokens == 0 && request_->read_tokens <= slot().computed;
   const uint32_t adopted = engine_.adopt_kept_prefix(slot_);
   const uint32_t read = engine_.read_some(slot_, most, [&] { return !request_->cancelled; });
-  if (first) {
-    end_.cached_tokens += adopted;
-    totals_.cached_prompt_tokens += adopted;
-    totals_.prompt_tokens += read;
-    request_->read_tokens = slot().computed;
-  }
+  if (first) count_read(read, adopted);
   if (read == 0) return false;
   engine_.keep_prefix(slot_);
   if (left() > 0) return true;

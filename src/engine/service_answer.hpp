@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/answer_text.hpp"
 #include "engine/engine.hpp"
+#include "engine/pooled_state.hpp"
 #include "engine/service_request.hpp"
 #include "engine/service_totals.hpp"
 
@@ -37,8 +39,8 @@ class Answer {
   uint32_t left() { return static_cast<uint32_t>(slot().tokens.size()) - slot().computed; }
   uint32_t room();
 
-  /// Reads up to `most` tokens; after the last one draws. False when it was cancelled meanwhile. Errors:
-  /// kMemory.
+  /// Reads up to `most` tokens; after the last one draws, or ends with an embedding. False when it was
+  /// cancelled meanwhile. Errors: kMemory.
   bool read(uint32_t most);
   /// Takes the token drawn by the step or draw before, whose logits are in `row`, and decides whether the
   /// answer goes on.
@@ -49,6 +51,10 @@ class Answer {
   void end(StopReason reason, const std::string& error = {});
 
  private:
+  /// read() of a request for an embedding.
+  bool read_pooled(uint32_t most);
+  /// What reading has come to, as far as it was asked for.
+  void count_read(uint32_t tokens, uint32_t cached);
   /// Before each draw: what the constraint allows. Ends the answer where that is nothing.
   void set_mask();
   TokenChoice choice(Token drawn, uint32_t row);
@@ -64,7 +70,8 @@ class Answer {
   ServiceTotals& totals_;
   AnswerText text_;
   std::vector<Token> end_tokens_;
-  std::vector<uint32_t> mask_;  ///< with a constraint
+  std::vector<uint32_t> mask_;         ///< with a constraint
+  std::optional<PooledState> pooled_;  ///< of an embedding
   uint64_t seed_;
   bool reading_ = true;
   uint32_t taken_ = 0;  ///< since the slot was told to begin

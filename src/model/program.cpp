@@ -78,6 +78,7 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   act.kv = inputs.kv;
   act.x = scratch(device, bytes.x, "the residual stream");
   act.normed = scratch(device, bytes.normed, "normalised activations");
+  hidden_ = memory_.size() - 1;
   act.qkv = scratch(device, bytes.qkv, "queries, keys and values");
   act.attended = scratch(device, bytes.attended, "attention's output");
   act.hidden = scratch(device, bytes.hidden, "the feed-forward layer");
@@ -118,6 +119,8 @@ Program::Program(const ModelSpec& spec, const Weights& weights, const plan::Batc
   if (int8_) step_ = step_pass(spec, weights, act);
   if (half_) half_step_ = half_step_pass(spec, weights, act);
   if (half_) step_.few_outputs = kernels::kMaxVectorColumns;  // Kernels::most_sum_columns()
+  hiding_.emplace_back(
+      kernels::Norm{act.x, weights.output_norm, act.normed, spec.width, spec.norm_epsilon, false});
   sampling_.emplace_back(
       kernels::Sample{act.logits, inputs.decode_batch, inputs.slots, spec.vocabulary, sampler});
 }

@@ -53,6 +53,11 @@ class Program {
   /// From the logits to the next tokens.
   const std::vector<Operation>& sampling() const { return sampling_; }
 
+  /// Of tokens just read, from the last layer's output to hidden(): the output norm.
+  const std::vector<Operation>& hiding() const { return hiding_; }
+  /// (tokens, width) f32; every other pass overwrites it.
+  const vulkan::Allocation& hidden() const { return memory_[hidden_]; }
+
   const vulkan::Allocation& logits() const { return logits_; }
   /// Bytes of one KV page (kernels::kPageTokens tokens, all layers).
   uint64_t page_bytes() const { return page_bytes_; }
@@ -67,6 +72,8 @@ class Program {
   bool int8_ = false;
   bool half_ = false;
   std::vector<Operation> sampling_;
+  std::vector<Operation> hiding_;
+  size_t hidden_ = 0;  ///< of memory_
   uint64_t page_bytes_ = 0;
   vulkan::Allocation logits_;
   std::vector<vulkan::Allocation> memory_;

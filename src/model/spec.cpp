@@ -104,6 +104,23 @@ RopeSpec read_rope(const Reader& reader, uint32_t head) {
   return rope;
 }
 
+/// Keys and values: PoolingType of gguf-py/gguf/constants.py in https://github.com/ggml-org/llama.cpp. Files
+/// of models that were not made for embeddings say nothing, or that there is no pooling: then the mean, which
+/// carries more of a text than the last token of a model that learned to predict the next one alone.
+std::optional<Pooling> read_pooling(const Reader& reader) {
+  switch (reader.optional("pooling_type", 0, 0, UINT32_MAX)) {
+    case 0:
+    case 1:
+      return Pooling::kMean;
+    case 2:
+      return Pooling::kFirst;
+    case 3:
+      return Pooling::kLast;
+    default:  // 4: a score, of models that rank texts
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 const std::vector<Architecture>& architectures() {
@@ -171,6 +188,7 @@ ModelSpec read_spec(const gguf::File& file) {
                                                 embedding->rows(), embedding->columns(), spec.width));
   }
   spec.vocabulary = static_cast<uint32_t>(embedding->rows());
+  spec.pooling = read_pooling(reader);
   architecture.refine(file, spec);
   return spec;
 }

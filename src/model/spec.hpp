@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "caldera/model.hpp"
 #include "gguf/file.hpp"
 #include "plan/model_shape.hpp"
 
@@ -51,6 +53,7 @@ struct ModelSpec {
   float norm_epsilon = 1e-5F;
   RopeSpec rope;
   std::vector<LayerSpec> layers;
+  std::optional<Pooling> pooling = Pooling::kMean;  ///< of embeddings; absent: in a way that there is not
 };
 
 /// An architecture that Caldera can run.

@@ -51,6 +51,15 @@ TEST(SpecTest, ArchitecturesDifferInRotationAndNorms) {
   EXPECT_TRUE(qwen3.layers[1].qk_norm);
 }
 
+TEST(SpecTest, SaysHowEmbeddingsArePooled) {
+  EXPECT_EQ(read_spec(TinyModel().open()).pooling, Pooling::kMean);
+  const std::optional<Pooling> poolings[] = {Pooling::kMean, Pooling::kMean, Pooling::kFirst,
+                                             Pooling::kLast, std::nullopt,   std::nullopt};
+  for (uint32_t type = 0; type < std::size(poolings); ++type) {
+    EXPECT_EQ(read_spec(TinyModel("qwen3").key("pooling_type", type).open()).pooling, poolings[type]) << type;
+  }
+}
+
 TEST(SpecTest, ValuesMayDifferByLayer) {
   TinyModel tiny;
   tiny.key("attention.head_count_kv", std::vector<int32_t>{1, 4});
