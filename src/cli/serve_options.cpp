@@ -109,6 +109,13 @@ void declare_serve_options(CLI::App& app, ServeOptions& options) {
              "Most answers at once (default: 4); memory for KV is shared between them");
   declare_access(app, options);
   declare_limits(app, options);
+  static const std::map<std::string, Pooling> kPoolings = {
+      {"mean", Pooling::kMean}, {"cls", Pooling::kFirst}, {"last", Pooling::kLast}};
+  app.add_option_function<std::string>(
+         "--pooling", [&options](const std::string& text) { options.load.pooling = kPoolings.at(text); },
+         "Whose hidden state an embedding is: all tokens' mean, the first's (cls) or the last's "
+         "(default: as the model's file says, else mean)")
+      ->check(CLI::IsMember({"mean", "cls", "last"}));
   static const std::map<std::string, server::LogFormat> kLogs = {{"text", server::LogFormat::kText},
                                                                  {"json", server::LogFormat::kJson},
                                                                  {"none", server::LogFormat::kNone}};

@@ -3,6 +3,8 @@
 #include <exception>
 #include <utility>
 
+#include "server/service_errors.hpp"
+
 namespace caldera::server {
 namespace {
 
@@ -109,14 +111,7 @@ void AnswerJob::start() {
       const Admission admission =
           service.submit(request_for(order_.prompts[i / order_.options.n], i % order_.options.n),
                          std::make_shared<JobListener>(shared_from_this(), relay_, i));
-      if (admission.id == 0) {
-        const bool draining = service.status().draining;
-        return fail({.status = draining ? 503 : 429,
-                     .message = draining ? "the server is shutting down: try again later"
-                                         : "too many requests are waiting: try again later",
-                     .code = draining ? "server_shutting_down" : "rate_limit_exceeded",
-                     .retry_after = admission.retry_after});
-      }
+      if (admission.id == 0) return fail(refusal(service, admission));
       choices_[i].id = admission.id;
       ++running_;
     }
@@ -173,16 +168,8 @@ void AnswerJob::ended(uint32_t choice, const CompletionEnd& end) {
     Choice& state = choices_[choice];
     ModelAnswer& answer = answers_[choice];
     answer.end = end;
-    if (end.reason == StopReason::kOutOfMemory || end.reason == StopReason::kDeviceLost) {
-      return fail({.status = 503,
-                   .message = end.error.empty() ? "the device could not go on" : end.error,
-                   .code = end.reason == StopReason::kOutOfMemory ? "out_of_memory" : "device_lost"});
-    }
-    if (end.reason == StopReason::kCancelled && !state.cut) {
-      return fail({.status = 503,
-                   .message = "the answer was cut short: the server is shutting down",
-                   .code = "server_shutting_down"});
-    }
+    if (state.cut && end.reason == StopReason::kCancelled) answer.end.reason = StopReason::kEnd;
+    if (const auto error = failure(answer.end)) return fail(*error);
     if (state.cut) answer.end.reason = StopReason::kEnd;
     deltas(choice, state.parser.finish());
     writer_->end(choice, answer);

@@ -1,5 +1,7 @@
 #include "server/api_routes.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -8,15 +10,20 @@
 #include "server/anthropic_request.hpp"
 #include "server/anthropic_response.hpp"
 #include "server/chat_prompt.hpp"
+#include "server/embedding_job.hpp"
 #include "server/json.hpp"
 #include "server/openai_chat_request.hpp"
 #include "server/openai_chat_response.hpp"
 #include "server/openai_completions.hpp"
+#include "server/openai_embeddings.hpp"
 #include "server/openai_responses.hpp"
 #include "server/openai_responses_request.hpp"
 
 namespace caldera::server {
 namespace {
+
+/// Most numbers of one answer of embeddings: 64 MiB of them, some 200 MiB as text.
+constexpr uint64_t kMaxNumbers = uint64_t{1} << 24;
 
 /// Where an answer to one request goes, and in which dialect errors do.
 struct Exchange {
@@ -172,13 +179,7 @@ void Api::completions(const Exchange& exchange, const Json& body) {
                for (const auto& prompt : request.prompts) {
                  AnswerPrompt read;
                  const std::string* text = std::get_if<std::string>(&prompt);
-                 read.tokens = text != nullptr ? language->tokenize(*text, true, false)
-                                               : std::get<std::vector<Token>>(prompt);
-                 for (const Token token : read.tokens) {
-                   if (static_cast<uint32_t>(token) >= language->vocabulary()) {
-                     refuse("prompt", "'prompt' has a token that the model has not");
-                   }
-                 }
+                 read.tokens = prompt_tokens(*language, prompt, "prompt");
                  check_prompt_length(*language, read.tokens.size(), "prompt");
                  read.syntax.reasoning = false;
                  if (request.echo) {
@@ -199,12 +200,63 @@ void Api::completions(const Exchange& exchange, const Json& body) {
              });
 }
 
-void Api::embeddings(const Exchange& exchange, const Json&) {
-  send_error(*exchange.responder, exchange.dialect,
-             {.status = 501,
-              .message = "embeddings are not supported yet: this server answers chats and completions",
-              .code = "not_implemented"},
-             exchange.request_id);
+/// Tokens of each input. Errors: RequestError 400, which names the input.
+std::vector<std::vector<Token>> embedding_inputs(const Language& language, const EmbeddingsRequest& request) {
+  std::vector<std::vector<Token>> inputs;
+  for (const PromptText& text : request.inputs) {
+    const std::string path =
+        request.inputs.size() == 1 ? std::string("input") : element_path("input", inputs.size());
+    if (std::visit([](const auto& of) { return of.empty(); }, text)) {
+      refuse(path, fmt::format("'{}' is empty", path));
+    }
+    inputs.push_back(prompt_tokens(language, text, path));
+    if (inputs.back().size() > language.context()) {
+      refuse(path,
+             fmt::format("'{}' has {} tokens, and the context holds {}: send less", path,
+                         inputs.back().size(), language.context()),
+             "context_length_exceeded");
+    }
+    if (inputs.back().empty()) refuse(path, fmt::format("'{}' has no tokens", path));
+  }
+  return inputs;
+}
+
+void Api::embeddings(const Exchange& exchange, const Json& body) {
+  EmbeddingsRequest request = parse_openai_embeddings(body);
+  const std::string name = request.model;
+  with_model(
+      exchange, name,
+      [exchange, request = std::move(request), relay = relay_](
+          std::shared_ptr<const ServedModel> model, const std::shared_ptr<const Language>& language) {
+        const std::optional<Pooling> pooling = language->pooling();
+        if (!pooling) {
+          refuse("model",
+                 "this model is one that ranks texts, and says of no pooling that makes embeddings: serve it "
+                 "with --pooling",
+                 "unsupported_model");
+        }
+        const uint32_t width = language->width();
+        if (request.dimensions > width) {
+          refuse("dimensions",
+                 fmt::format("'dimensions' must be {} at most, which is what the model has", width));
+        }
+        const uint64_t numbers =
+            uint64_t{request.dimensions > 0 ? request.dimensions : width} * request.inputs.size();
+        if (numbers > kMaxNumbers) {
+          refuse("input", fmt::format("the answer would hold {} numbers, and may hold {}: send fewer inputs",
+                                      numbers, kMaxNumbers));
+        }
+        EmbeddingOrder order;
+        order.inputs = embedding_inputs(*language, request);
+        order.model = std::move(model);
+        order.pooling = *pooling;
+        order.dimensions = request.dimensions;
+        order.base64 = request.base64;
+        order.client = exchange.client;
+        if (!request.user.empty()) order.client += "/" + request.user;
+        order.request_id = exchange.request_id;
+        start_embeddings(std::move(order), exchange.responder, relay);
+      });
 }
 
 }  // namespace

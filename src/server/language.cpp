@@ -26,6 +26,8 @@ class ModelLanguage : public Language {
   bool has_chat_template() const override { return model_->info().has_chat_template; }
   uint32_t context() const override { return model_->context(); }
   uint32_t vocabulary() const override { return model_->tokenizer().size(); }
+  uint32_t width() const override { return model_->info().width; }
+  std::optional<Pooling> pooling() const override { return model_->info().pooling; }
 
   std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const override {
     if (format.kind == AnswerFormat::Kind::kText) return nullptr;

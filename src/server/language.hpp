@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,9 @@ class Language {
   virtual bool has_chat_template() const = 0;
   virtual uint32_t context() const = 0;     ///< most tokens of prompt and answer
   virtual uint32_t vocabulary() const = 0;  ///< number of tokens
+  virtual uint32_t width() const = 0;       ///< of an embedding
+  /// As ModelInfo::pooling.
+  virtual std::optional<Pooling> pooling() const = 0;
   /// Null for kText. Errors: kInput (a schema or pattern that cannot be enforced, with where), kUnsupported.
   virtual std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const = 0;
 };

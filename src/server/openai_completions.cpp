@@ -14,44 +14,6 @@ namespace caldera::server {
 namespace {
 
 constexpr size_t kMaxPrompts = 128;
-constexpr size_t kMaxPromptTokens = 1 << 24;
-
-std::vector<Token> parse_tokens(const Json& tokens, const std::string& path) {
-  if (tokens.size() > kMaxPromptTokens) refuse(path, fmt::format("'{}' is too long", path));
-  std::vector<Token> prompt;
-  for (const Json& token : tokens) {
-    if (!token.is_number_integer()) refuse_type(element_path(path, prompt.size()), "a token's number", token);
-    if (token < 0 || token > std::numeric_limits<Token>::max()) {
-      refuse(element_path(path, prompt.size()), "a token's number is out of range");
-    }
-    prompt.push_back(token.get<Token>());
-  }
-  return prompt;
-}
-
-void parse_prompts(const Fields& body, CompletionsRequest& request) {
-  const Json& prompt = body.require("prompt");
-  if (prompt.is_string()) {
-    request.prompts.emplace_back(prompt.get<std::string>());
-    return;
-  }
-  if (!prompt.is_array()) refuse_type("prompt", "a string or an array", prompt);
-  if (prompt.empty()) refuse("prompt", "'prompt' is empty");
-  if (prompt[0].is_number()) {
-    request.prompts.emplace_back(parse_tokens(prompt, "prompt"));
-    return;
-  }
-  for (const Json& one : *body.array("prompt", kMaxPrompts)) {
-    const std::string path = element_path("prompt", request.prompts.size());
-    if (one.is_string()) {
-      request.prompts.emplace_back(one.get<std::string>());
-    } else if (one.is_array()) {
-      request.prompts.emplace_back(parse_tokens(one, path));
-    } else {
-      refuse_type(path, "a string or an array of tokens", one);
-    }
-  }
-}
 
 Json logprobs_json(std::span<const TokenLogprobs> logprobs, uint64_t offset) {
   Json offsets = Json::array(), values = Json::array(), tokens = Json::array(), tops = Json::array();
@@ -140,7 +102,7 @@ CompletionsRequest parse_openai_completions(const Json& json) {
   const Fields body(json, "");
   CompletionsRequest request;
   request.model = body.required_string("model");
-  parse_prompts(body, request);
+  request.prompts = parse_prompts(body, "prompt", kMaxPrompts);
   request.options = parse_answer_options(body);
   if (body.find("response_format") != nullptr) request.options.format = parse_response_format(body);
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();

@@ -2,16 +2,15 @@
 // Reference: https://platform.openai.com/docs/api-reference/completions
 #pragma once
 
-#include <variant>
-
 #include "server/answer_writer.hpp"
 #include "server/chat_request.hpp"
+#include "server/openai_prompts.hpp"
 
 namespace caldera::server {
 
 struct CompletionsRequest {
   std::string model;
-  std::vector<std::variant<std::string, std::vector<Token>>> prompts;
+  std::vector<PromptText> prompts;
   AnswerOptions options;
   bool echo = false;
   bool stream = false;

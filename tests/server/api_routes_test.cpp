@@ -328,8 +328,6 @@ TEST_F(ApiRoutes, ErrorsInTheDialect) {
   EXPECT_EQ(schema->status(), 400);
   const auto longer = ask("/v1/chat/completions", chat(std::string(5000, 'x')));
   EXPECT_EQ(longer->json()["error"]["code"], "context_length_exceeded");
-  const auto embeddings = ask("/v1/embeddings", {{"model", "fake"}, {"input", "x"}});
-  EXPECT_EQ(embeddings->status(), 501);
   const auto anthropic = ask("/v1/messages", message("FULL"));
   EXPECT_EQ(anthropic->status(), 429);
   EXPECT_EQ(anthropic->json()["type"], "error");

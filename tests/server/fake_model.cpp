@@ -1,6 +1,7 @@
 #include "server/fake_model.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -107,6 +108,14 @@ void FakeService::answer(uint64_t id, const CompletionRequest& request, Completi
   CompletionEnd end;
   end.prompt_tokens = static_cast<uint32_t>(request.prompt.size());
   end.cached_tokens = 2;
+  if (request.pooling) {
+    text = "?";
+    end.embedding.resize(8);
+    for (const Token token : request.prompt) end.embedding[static_cast<size_t>(token % 8)] += 1;
+    double square = 0;
+    for (const float value : end.embedding) square += value * value;
+    for (float& value : end.embedding) value = static_cast<float>(value / std::sqrt(square));
+  }
   for (const std::string& stop : request.stop) {
     if (const size_t found = text.find(stop); found != std::string::npos) {
       text = text.substr(0, found);

@@ -25,6 +25,8 @@ class FakeLanguage : public Language {
   bool has_chat_template() const override { return true; }
   uint32_t context() const override { return context_; }
   uint32_t vocabulary() const override { return 256; }
+  uint32_t width() const override { return 8; }
+  std::optional<Pooling> pooling() const override { return Pooling::kMean; }
   std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const override;
 
   mutable std::string last_variables;  ///< ChatOptions::extra_json of the last call
@@ -36,7 +38,8 @@ class FakeLanguage : public Language {
 
 /// Answers on a thread of its own, three bytes a chunk: with what stands behind the last "SAY " of the
 /// prompt, else with "Hello there!". "FAIL" in it makes memory run out after the first chunk; "SLOW" waits
-/// between chunks until it is cancelled or ten seconds have passed; "FULL" is refused.
+/// between chunks until it is cancelled or ten seconds have passed; "FULL" is refused. Embeddings count the
+/// bytes of the prompt by their remainder by 8.
 class FakeService : public Service {
  public:
   ~FakeService() override;
