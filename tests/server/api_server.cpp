@@ -1,28 +1,31 @@
-// A server with a fake model, for clients that are programs of their own. Prints its address on one line and
-// ends when its standard input does.
+// A server with fake models, for clients that are programs of their own. Prints its address on one line and
+// ends when its standard input does. With an argument, clients must send that as their key.
 #include <cstdio>
 #include <iostream>
 
 #include "server/api_routes.hpp"
 #include "server/fake_model.hpp"
 #include "server/http_server.hpp"
+#include "server/model_routes.hpp"
 #include "server/page_routes.hpp"
 
-int main() {
+int main(int count, char** arguments) {
   using namespace caldera::server;
   const FakeModel fake;
-  FixedModels models(fake.served());
+  std::vector<ServedModel> served = fake.served();
+  // Their templates write calls as Llama 3's does, and know nothing of tools.
+  served.push_back({"llama", nullptr, fake.service, std::make_shared<FakeLanguage>("{{ tools }}")});
+  served.push_back({"plain", nullptr, fake.service, std::make_shared<FakeLanguage>("{{ messages }}")});
+  FixedModels models(std::move(served));
   Metrics metrics;
   RequestLog log(LogFormat::kNone);
   ServerOptions options;
   options.port = 0;
+  if (count > 1) options.keys = {{"client", arguments[1]}};
   HttpServer server(options, metrics, log);
   Routes routes = api_routes(models);
   for (Route& route : page_routes()) routes.push_back(std::move(route));
-  // What the page asks for first; core_routes() would need the engine.
-  routes.push_back({"GET", "/v1/models", [](const Request&, const std::shared_ptr<Responder>& responder) {
-                      responder->send(200, R"({"object":"list","data":[{"id":"fake","object":"model"}]})");
-                    }});
+  for (Route& route : model_routes(models)) routes.push_back(std::move(route));
   server.start(std::move(routes));
   std::printf("%s\n", server.url().c_str());
   std::fflush(stdout);

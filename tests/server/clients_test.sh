@@ -18,7 +18,7 @@ case $2 in
 esac
 
 # The server ends with its standard input, so with this script whatever happens.
-coproc server { exec "$1"; }
+coproc server { exec "$1" secret-of-the-tests; }
 read -r -t 10 address <&"${server[0]}" || { echo "the server does not come up"; exit 1; }
 export NO_PROXY='*' no_proxy='*'
 case $2 in
