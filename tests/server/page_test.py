@@ -7,10 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 import page_stand_in
-from page_browser import Browser, find_chromium
+from page_browser import PATIENCE, Browser, find_chromium
 from page_stand_in import StandIn
 
 API_SERVER = None
@@ -156,7 +157,26 @@ class PageTest(unittest.TestCase):
             self.wait_for_answer()
             self.assertIn("stopped", self.text(f"{LAST} .figures"))
             self.assertTrue(self.text(f"{LAST} .prose").startswith("0 1 2"))
+            # What nobody waits for is not computed: the connection is closed.
+            end = time.monotonic() + PATIENCE
+            while self.stand_in.gone < times and time.monotonic() < end:
+                time.sleep(0.01)
+            self.assertEqual(self.stand_in.gone, times)
         self.assertEqual(len(self.stand_in.requests), 2)
+
+    def test_an_answer_goes_on_while_another_conversation_is_shown(self):
+        self.stand_in.answers["long"] = page_stand_in.held("Begun", " and ended")
+        self.ask("long")
+        self.browser.wait(f"document.querySelector('{LAST} .prose')?.innerText === 'Begun'")
+        self.browser.click("#new-chat")
+        self.ask("short")
+        self.wait_for_answer(2)
+        self.assertEqual(self.text(f"{LAST} .prose"), "You said: short")
+        self.browser.wait("document.querySelectorAll('.answering').length === 1")
+        self.stand_in.go_on.set()
+        self.browser.wait("document.querySelectorAll('.answering').length === 0")
+        self.browser.click(".conversations li:nth-child(2) .open")
+        self.browser.wait(f"document.querySelector('{LAST} .prose').innerText === 'Begun and ended'")
 
     def test_messages_are_edited_and_answers_are_asked_for_again(self):
         self.ask("one")
