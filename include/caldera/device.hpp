@@ -35,6 +35,7 @@ struct DeviceInfo {
   std::string type;         ///< "discrete", "integrated", "virtual", "cpu" or "other"
   std::string driver;       ///< "radv Mesa 25.0.7"
   std::string api_version;  ///< "1.3.230"
+  std::string pci_address;  ///< "0000:c4:00.0"; empty where the driver does not say
   std::vector<HeapInfo> heaps;
 
   uint64_t max_allocation_bytes = 0;

@@ -122,6 +122,10 @@ struct LoadOptions {
   /// Seconds without anything finished after which a device counts as lost though its driver does not say so;
   /// 0: 120, and for ever on a software device.
   double patience = 0;
+  /// Asked between submissions, by the thread that makes them, with the seconds of device time that those
+  /// since it was last asked are predicted to take, 0.05 or more: for so many seconds the device then rests.
+  /// It must stay as long as the model.
+  std::function<double(double worked)> rest;
   std::optional<Pooling> pooling;  ///< of embeddings; absent: as ModelInfo::pooling says
   bool validation = false;  ///< Khronos validation with synchronization checks; its layer must be installed
   /// Called while loading; returning false ends it with Error (kUsage) "loading was cancelled".

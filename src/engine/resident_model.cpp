@@ -155,8 +155,8 @@ ResidentModel::ResidentModel(const model::ModelSpec& spec, const LoadOptions& op
                 .k_format = options.kv.keys,
                 .v_format = options.kv.values};
   recordings_ = std::make_unique<Recordings>(device_, kernels_, *program_);
-  submitter_ = std::make_unique<Submitter>(device_, *recordings_,
-                                           pace_options(software, read_tokens_, options.submit_target));
+  submitter_ = std::make_unique<Submitter>(
+      device_, *recordings_, pace_options(software, read_tokens_, options.submit_target), options.rest);
   if (options.keep_kv) {
     copier_ = std::make_unique<PageCopier>(device_, pages_.page_bytes(),
                                            read_tokens_ / kernels::kPageTokens + options.sequences);

@@ -1,6 +1,7 @@
 #include "engine/submitter.hpp"
 
 #include <algorithm>
+#include <thread>
 #include <vector>
 
 namespace caldera::engine {
@@ -13,6 +14,9 @@ constexpr uint32_t kSample = 16;
 /// Steps that are predicted to take no longer than this, in seconds, are submitted in pairs: so much later
 /// the first token of a pair comes at most. Submitting and waiting take the processor some 10 us each.
 constexpr double kPairable = 2.5e-3;
+/// Seconds of work between two questions whether to rest: rests are to be short, and temperatures to be read
+/// seldom.
+constexpr double kRestEvery = 0.05;
 
 }  // namespace
 
@@ -35,7 +39,9 @@ void Submitter::submit_part(const BatchPass& batch, const kernels::BatchHead& he
     device_.wait(submitted_);
     return;
   }
+  rest();
   const double predicted = pace_.seconds(work, run, tokens);
+  worked_ += predicted;
   while (!under_way_.empty() && predicted_ + predicted > pace_.most_under_way())
     wait(under_way_.front().value);
   const bool costly = device_.physical().timestamp_bits > 0 && predicted < kShort * pace_.target();
@@ -50,6 +56,15 @@ void Submitter::submit_part(const BatchPass& batch, const kernels::BatchHead& he
   part.under_way = timed;
   under_way_.push_back({submitted_, &part, &head, &work, run, tokens, predicted, now});
   predicted_ += predicted;
+}
+
+void Submitter::rest() {
+  if (!rest_ || worked_ < kRestEvery) return;
+  const std::chrono::duration<double> seconds(rest_(worked_));
+  worked_ = 0;
+  if (seconds.count() <= 0) return;
+  wait_all();  // while something is under way it is no rest
+  std::this_thread::sleep_for(seconds);
 }
 
 void Submitter::wait(uint64_t value) {

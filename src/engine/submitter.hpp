@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <utility>
 
 #include "engine/recordings.hpp"
 #include "engine/submission_pace.hpp"
@@ -18,8 +19,10 @@ namespace caldera::engine {
 /// memory themselves.
 class Submitter {
  public:
-  Submitter(vulkan::Device& device, Recordings& recordings, const SubmissionPace::Options& options)
-      : device_(device), recordings_(recordings), pace_(options) {}
+  /// `rest`: see LoadOptions.
+  Submitter(vulkan::Device& device, Recordings& recordings, const SubmissionPace::Options& options,
+            std::function<double(double worked)> rest = {})
+      : device_(device), recordings_(recordings), pace_(options), rest_(std::move(rest)) {}
 
   /// Called before each part but the first with the share that is submitted; false: no more.
   using Progress = std::function<bool(double share)>;
@@ -62,10 +65,14 @@ class Submitter {
                    const OperationRun& run, const PassTokens& tokens);
   /// Takes the times of what is done.
   void collect();
+  /// Lets the device rest where it has worked long enough to ask for how long.
+  void rest();
 
   vulkan::Device& device_;
   Recordings& recordings_;
   SubmissionPace pace_;
+  std::function<double(double worked)> rest_;
+  double worked_ = 0;  ///< predicted seconds of what was submitted since the last rest
   std::deque<UnderWay> under_way_;
   double predicted_ = 0;      ///< seconds of what is under way
   Clock::time_point before_;  ///< when what was collected last was known to be done

@@ -178,8 +178,22 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
   p11.pNext = &p12;
   p12.pNext = &p13;
   p13.pNext = &subgroup;
-  if (host_import) subgroup.pNext = &import;
+  if (host_import) {
+    import.pNext = subgroup.pNext;
+    subgroup.pNext = &import;
+  }
+  const bool pci = device.has_extension(VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
+  VkPhysicalDevicePCIBusInfoPropertiesEXT bus{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT};
+  if (pci) {
+    bus.pNext = subgroup.pNext;
+    subgroup.pNext = &bus;
+  }
   vkGetPhysicalDeviceProperties2(handle, &properties);
+  // As the kernel writes it in sysfs.
+  if (pci) {
+    info.pci_address =
+        fmt::format("{:04x}:{:02x}:{:02x}.{:x}", bus.pciDomain, bus.pciBus, bus.pciDevice, bus.pciFunction);
+  }
 
   VkPhysicalDeviceVulkan13Features f13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
   VkPhysicalDeviceVulkan12Features f12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
