@@ -14,6 +14,7 @@
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/load_options.hpp"
+#include "cli/machine_options.hpp"
 #include "cli/model_argument.hpp"
 #include "cli/output.hpp"
 #include "cli/parse.hpp"
@@ -36,6 +37,7 @@ struct Options {
   bool json = false;
   bool quiet = false;
   engine::BenchOptions bench;
+  MachineOptions machine;
 };
 
 /// "512" or "0,16384".
@@ -105,7 +107,9 @@ int run(Options& options) {
   if (options.json) options.format = "json";
   if (!options.plot.empty()) check_plot(options);
   const std::time_t start = std::time(nullptr);
+  const auto cooling = keep_cool(options.machine, options.bench.load);
   const engine::BenchReport report = measure(options);
+  if (cooling && !options.quiet) say("{}", describe_cooling(cooling->report()));
   if (options.format == "json") {
     write_json(bench_json(report));
   } else {
@@ -142,6 +146,7 @@ void declare_bench(CLI::App& app, Action& action) {
       },
       "How often each test is run (default: 5); the median counts");
   declare_load_options(app, options->bench.load);
+  declare_machine_options(app, options->machine);
   app.add_flag("--profile", options->bench.profile,
                "After each test, show where its time goes: timestamps around every dispatch");
   app.add_option("--plot", options->plot, "Draw decode tests against depth: a file that ends in .svg");

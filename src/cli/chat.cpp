@@ -195,8 +195,11 @@ void Chat::answer(const std::string& text) {
   GenerateOptions generate = options_.generate;
   generate.keep = keep();
   assign(turn, generate);
+  std::optional<AnswerMeter> meter;
+  if (options_.stats) meter.emplace(model_->device(), options_.machine);
   const Generation generation = stream_answer(session_, generate, options_.quiet, false);
   if (!generation.text.ends_with('\n')) write_out("\n");
+  if (meter) say("{}", describe_use(meter->finish(), generation.tokens.size()));
   turn.push_back({"assistant", generation.text});
   messages_ = std::move(turn);
   if (generation.reason == StopReason::kContextFull) {
@@ -314,6 +317,7 @@ void Chat::context(std::string_view) {
 void Chat::stats(std::string_view) {
   say("context: {} of {} tokens", session_.tokens().size(), model_->context());
   if (last_) say("{}", describe_rates(*last_));
+  if (options_.cooling) say("{}", describe_cooling(options_.cooling->report()));
   const MemoryUse memory = model_->memory();
   say("memory: {} in all: weights {}, KV {}, activations {}, staging {}", human_bytes(memory.total()),
       human_bytes(memory.weights), human_bytes(memory.kv), human_bytes(memory.activations),

@@ -94,10 +94,15 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   if (tokens.size() >= model->context())
     throw Error(ErrorKind::kContext, too_long(tokens.size(), *model, options.model, options.load));
   session.append(tokens);
+  std::optional<AnswerMeter> meter;
+  if (options.stats) meter.emplace(model->device(), options.machine);
   const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
+  std::optional<MachineUse> use;
+  if (meter) use = meter->finish();
   const std::optional<ErrorKind> failure = failure_of(generation);
   if (options.json) {
     nlohmann::ordered_json result = result_json(*model, generation);
+    if (use) result["machine"] = use_json(*use, generation.tokens.size());
     if (failure) {
       result["error"] = {{"kind", failure == ErrorKind::kMemory ? "memory" : "device"},
                          {"message", one_line(generation.error)},
@@ -114,6 +119,8 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
           model->context());
     }
     say("{}", describe_rates(generation));
+    if (use) say("{}", describe_use(*use, generation.tokens.size()));
+    if (options.cooling) say("{}", describe_cooling(options.cooling->report()));
     if (options.verbose) say("seed: {}", generation.seed);
   }
   if (failure && options.json) return static_cast<int>(*failure);
@@ -121,7 +128,7 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   return interrupt::pending() ? kInterruptedCode : 0;
 }
 
-int run(const RunOptions& options) {
+int run(RunOptions& options) {
   if (options.raw && options.system) {
     throw Error(ErrorKind::kUsage,
                 "--system has no place in a --raw prompt; write it into the prompt itself");
@@ -132,6 +139,7 @@ int run(const RunOptions& options) {
       throw Error(ErrorKind::kUsage, "--stop must not be empty: it would end every answer at once");
     require_utf8(stop, "the --stop string");
   }
+  options.cooling = keep_cool(options.machine, options.load);
   const std::optional<std::string> prompt = gather_prompt(options.prompt, options.file);
   if (prompt) return answer_once(options, *prompt);
   if (options.raw || options.json) {
@@ -165,6 +173,10 @@ void declare_run(CLI::App& app, Action& action) {
   app.add_flag("--ignore-end", options->generate.ignore_end, "Go on past the model's end of turn");
   declare_load_options(app, options->load);
   app.add_flag("--json", options->json, "Print one JSON object at the end instead of the text");
+  declare_machine_options(app, options->machine);
+  app.add_flag(
+      "--stats", options->stats,
+      "Print the energy that the answer took and the temperature at its end, where sensors tell them");
   app.add_flag("--no-stats", options->no_stats, "Print no tokens per second at the end");
   app.add_flag("-q,--quiet", options->quiet, "Print nothing but the answer and errors");
   app.add_flag("-v,--verbose", options->verbose, "Print more of the memory and the work per token");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "caldera/caldera.hpp"
+#include "cli/machine_options.hpp"
 
 namespace caldera::cli {
 
@@ -17,6 +18,9 @@ struct RunOptions {
   bool raw = false;
   LoadOptions load;
   GenerateOptions generate;
+  MachineOptions machine;
+  std::shared_ptr<machine::Cooling> cooling;  ///< of --max-temperature, or null
+  bool stats = false;
   bool no_stats = false;
   bool quiet = false;
   bool json = false;

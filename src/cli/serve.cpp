@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "cli/config_file.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/machine_options.hpp"
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
 #include "cli/serve_options.hpp"
@@ -14,6 +15,7 @@
 #include "server/api_routes.hpp"
 #include "server/core_routes.hpp"
 #include "server/http_server.hpp"
+#include "server/machine_report.hpp"
 #include "server/models.hpp"
 #include "server/ready_notification.hpp"
 
@@ -61,11 +63,15 @@ int serve(CLI::App& app, ServeOptions& options, const std::optional<std::string>
   server::RequestLog log(options.log, options.log_prompts);
   server::Metrics metrics;
   std::optional<server::FixedModels> models;  // handlers use them to the end
+  std::optional<server::MachineReport> machine;
   server::HttpServer http(options.server, metrics, log);
   http.bind();  // a port that is taken is known before a model was loaded for nothing
+  const auto cooling = keep_cool(options.machine, options.load);
+  machine.emplace(sensors_of_choice(options.load.device, options.machine), cooling);
   models.emplace(load_models(options));
   server::add_model_metrics(metrics, *models);
-  server::Routes routes = server::core_routes(*models, metrics, CALDERA_VERSION, http.draining());
+  metrics.add_source([&machine](server::MetricsText& text) { machine->write(text); });
+  server::Routes routes = server::core_routes(*models, metrics, CALDERA_VERSION, http.draining(), &*machine);
   server::Routes endpoints = server::api_routes(*models);
   for (server::Route& route : endpoints) routes.push_back(std::move(route));
   http.start(std::move(routes));

@@ -126,6 +126,7 @@ void declare_serve_options(CLI::App& app, ServeOptions& options) {
   app.add_flag("--log-prompts", options.log_prompts, "Log the bodies of requests too: what people wrote");
   declare_context_options(app, options.load);
   declare_load_options(app, options.load);
+  declare_machine_options(app, options.machine);
   app.add_flag("-q,--quiet", options.quiet, "Print nothing of the model and the device");
   app.add_flag("--validation", options.load.validation,
                "Switch the Khronos validation layer on (it must be installed)");

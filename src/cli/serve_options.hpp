@@ -8,6 +8,7 @@
 
 #include "caldera/model.hpp"
 #include "caldera/service.hpp"
+#include "cli/machine_options.hpp"
 #include "server/request_log.hpp"
 #include "server/server_options.hpp"
 
@@ -17,6 +18,7 @@ struct ServeOptions {
   std::vector<std::string> models;  ///< files
   std::vector<std::string> names;   ///< of the first, the second...; the others go by their file's
   LoadOptions load;
+  MachineOptions machine;
   ServiceOptions service;
   server::ServerOptions server;
   server::LogFormat log = server::LogFormat::kText;

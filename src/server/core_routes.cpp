@@ -181,7 +181,7 @@ void write_model_metrics(MetricsText& text, const Models& models) {
 }  // namespace
 
 Routes core_routes(Models& models, Metrics& metrics, std::string version,
-                   std::shared_ptr<const std::atomic<bool>> draining) {
+                   std::shared_ptr<const std::atomic<bool>> draining, const MachineReport* machine) {
   const auto began = std::chrono::steady_clock::now();
   Routes routes = {
       {"GET", "/health",
@@ -193,16 +193,18 @@ Routes core_routes(Models& models, Metrics& metrics, std::string version,
          responder->send(200, metrics.text(), {}, "text/plain; version=0.0.4; charset=utf-8");
        }},
       {"GET", "/v1/status",
-       [&models, &metrics, version = std::move(version), began](const Request&,
-                                                                const std::shared_ptr<Responder>& responder) {
+       [&models, &metrics, machine, version = std::move(version), began](
+           const Request&, const std::shared_ptr<Responder>& responder) {
          const std::chrono::duration<double> up = std::chrono::steady_clock::now() - began;
          Json list = Json::array();
          for (const ModelEntry& entry : models.list()) list.push_back(model_status_json(entry));
-         send_json(*responder, {{"version", version},
-                                {"seconds", up.count()},
-                                {"connections", metrics.connections.load()},
-                                {"requests", metrics.requests_now.load()},
-                                {"models", list}});
+         Json status = {{"version", version},
+                        {"seconds", up.count()},
+                        {"connections", metrics.connections.load()},
+                        {"requests", metrics.requests_now.load()},
+                        {"models", list}};
+         if (machine != nullptr) status["machine"] = machine->json();
+         send_json(*responder, status);
        }},
   };
   for (Route& route : model_routes(models)) routes.push_back(std::move(route));

@@ -6,15 +6,17 @@
 #include <memory>
 #include <string>
 
+#include "server/machine_report.hpp"
 #include "server/metrics.hpp"
 #include "server/models.hpp"
 #include "server/route.hpp"
 
 namespace caldera::server {
 
-/// `models` and `metrics` must outlive the routes. `draining`: what /health says then is 503.
+/// `models`, `metrics` and `machine` must outlive the routes; without `machine` /v1/status is silent about
+/// it. `draining`: what /health says then is 503.
 Routes core_routes(Models& models, Metrics& metrics, std::string version,
-                   std::shared_ptr<const std::atomic<bool>> draining);
+                   std::shared_ptr<const std::atomic<bool>> draining, const MachineReport* machine = nullptr);
 
 /// Tells `metrics` of every model's requests, tokens and memory. `models` must outlive it.
 void add_model_metrics(Metrics& metrics, const Models& models);

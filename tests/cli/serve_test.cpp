@@ -10,6 +10,7 @@
 
 #include "cli/fake/models.hpp"
 #include "cli/process.hpp"
+#include "machine/recorded_tree.hpp"
 #include "server/http_client.hpp"
 
 namespace caldera::test {
@@ -67,6 +68,36 @@ TEST(Serve, AnswersUntilItIsToldToStop) {
   EXPECT_THAT(metrics, HasSubstr("caldera_slots{model=\"small\"} 4\n"));
   EXPECT_THAT(served.ask(get("/")).headers.at("content-type"), HasSubstr("text/html"));
   EXPECT_TRUE(served.terminal().expect("GET /health 200"));
+  EXPECT_EQ(served.stop(SIGTERM), 0);
+}
+
+TEST(Serve, TellsWhatSensorsSay) {
+  const TemporaryFolder folder;
+  const RecordedTree tree("strix-halo-sensors");
+  Served served(
+      {fake_model(folder), "--port", "0", "--sensors-root", tree.root().string(), "--max-temperature", "90"});
+  const auto machine = nlohmann::json::parse(served.ask(get("/v1/status")).body)["machine"];
+  EXPECT_EQ(machine["temperature_celsius"], 71.0);
+  EXPECT_EQ(machine["temperatures_celsius"]["cpu Tctl"], 74.25);
+  EXPECT_EQ(machine["power_watts"], 119.076);
+  EXPECT_EQ(machine["clock_mhz"], 2884.0);
+  EXPECT_GE(machine["energy_joules"], 0.0);
+  EXPECT_EQ(machine["max_temperature_celsius"], 90.0);
+  EXPECT_EQ(machine["rested_seconds"], 0.0);
+  const std::string metrics = served.ask(get("/metrics")).body;
+  EXPECT_THAT(metrics, HasSubstr("caldera_temperature_celsius{sensor=\"gpu edge\"} 71\n"));
+  EXPECT_THAT(metrics, HasSubstr("caldera_power_watts{sensor=\"gpu PPT\"} 119.076\n"));
+  EXPECT_THAT(metrics, HasSubstr("caldera_clock_hertz{sensor=\"gpu sclk\"} 2884000000\n"));
+  EXPECT_THAT(metrics, HasSubstr("# TYPE caldera_energy_joules_total counter\n"));
+  EXPECT_THAT(metrics, HasSubstr("caldera_rested_seconds_total 0\n"));
+  EXPECT_EQ(served.stop(SIGTERM), 0);
+}
+
+TEST(Serve, IsSilentWhereNoSensorSays) {
+  const TemporaryFolder folder;
+  Served served({fake_model(folder), "--port", "0", "--sensors-root", folder.string()});
+  EXPECT_EQ(nlohmann::json::parse(served.ask(get("/v1/status")).body)["machine"], nlohmann::json::object());
+  EXPECT_THAT(served.ask(get("/metrics")).body, testing::Not(HasSubstr("temperature")));
   EXPECT_EQ(served.stop(SIGTERM), 0);
 }
 

@@ -25,6 +25,7 @@ constexpr uint32_t kContext = 4096;
 constexpr Token kEnd = 256;
 constexpr std::string_view kAnswer = "assistant:\n";
 bool slow = false;
+std::function<double(double)> rest;  // of the model that was loaded last
 
 void wait(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
@@ -63,6 +64,7 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   state->info.has_chat_template = true;
   state->device = list_devices(options.device).front();
   if (options.context != 0) state->context = options.context;
+  rest = options.rest;
   slow = line == "fake slow";
   return std::shared_ptr<Model>(new Model(std::move(state)));
 }
@@ -218,6 +220,7 @@ Generation Session::generate(const GenerateOptions& options) {
       break;
     }
     if (slow) wait(20);
+    if (rest) rest(0.05);  // how long is for the engine to heed
     const char c = options.sampling.temperature > 0 && !options.ignore_end
                        ? static_cast<char>('a' + random() % 26)
                        : answer[i % answer.size()];
@@ -246,6 +249,7 @@ std::vector<DeviceInfo> list_devices(const std::string& choice) {
   device.type = "cpu";
   device.driver = "fake 1.0";
   device.api_version = "1.3.0";
+  device.pci_address = "0000:c4:00.0";
   device.heaps = {{.bytes = uint64_t{2} << 30, .device_local = true, .budget = uint64_t{1} << 30}};
   device.usable = true;
   device.chosen = choice.empty() || device.name.find(choice) != std::string::npos;
