@@ -19,6 +19,7 @@ const char* const kSeeds[] = {
     "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nOrigin: http://x\r\nAccess-Control-Request-Method: GET\r\n\r\n",
     "GET http://localhost/hello?a=%41&b HTTP/1.1\r\nHost: localhost\r\nX-Folded: a\r\n b\r\n\r\n",
 };
+const std::string kHuge = "X-Huge: " + std::string(20'000, 'x') + "\r\n";  // more than headers may be
 const char* const kPieces[] = {
     "\r\n",
     "\n",
@@ -52,6 +53,7 @@ const char* const kPieces[] = {
     "\xc0\xaf",
     "Host: other\r\n",
     "Authorization: Bearer\r\n",
+    kHuge.c_str(),
 };
 
 std::string mutated(std::mt19937& random) {
@@ -91,7 +93,7 @@ TEST(Malformed, RequestsNeitherBreakNorStickTheServer) {
   TestServer server(options);
   std::mt19937 random(6);
   constexpr int kRequests = 4000;
-  constexpr int kTogether = 200;
+  constexpr int kTogether = 400;
   for (int done = 0; done < kRequests; done += kTogether) {
     std::vector<HttpClient> clients;
     for (int i = 0; i < kTogether; ++i) {
