@@ -78,24 +78,50 @@ class Dechunker {
   std::string line_;  ///< with the size of the next
 };
 
+/// A connection to the server over which `request` was sent. Errors: whatever fails.
+int send_request(const Options& options, const std::string& request) {
+  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(options.port);
+  if (inet_pton(AF_INET, options.host.c_str(), &address.sin_addr) != 1) fail("--host must be an address");
+  if (connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
+    fail(fmt::format("cannot connect: {}", std::strerror(errno)));
+  for (size_t sent = 0; sent < request.size();) {
+    const ssize_t count = send(descriptor, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+    if (count <= 0) fail(fmt::format("cannot send: {}", std::strerror(errno)));
+    sent += static_cast<size_t>(count);
+  }
+  return descriptor;
+}
+
+/// The head of a request, but for its last line.
+std::string head_of(const Options& options, std::string_view what) {
+  std::string head =
+      fmt::format("{} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n", what, options.host, options.port);
+  if (!options.key.empty()) head += fmt::format("Authorization: Bearer {}\r\n", options.key);
+  return head;
+}
+
+/// What the server calls the first of its models.
+std::string first_model(const Options& options) {
+  const int descriptor = send_request(options, head_of(options, "GET /v1/models") + "\r\n");
+  std::string answer;
+  char bytes[4096];
+  for (ssize_t count = 0; (count = recv(descriptor, bytes, sizeof(bytes), 0)) > 0;)
+    answer.append(bytes, static_cast<size_t>(count));
+  close(descriptor);
+  const size_t begin = answer.find('{');
+  if (begin == std::string::npos) fail("the server tells of no models");
+  const Json models = Json::parse(answer.substr(begin, answer.rfind('}') + 1 - begin));
+  return models["data"][0]["id"].get<std::string>();
+}
+
 /// One client: a request and its streamed answer.
 class Client {
  public:
-  Client(const Options& options, uint32_t number) : started_(Clock::now()) {
-    socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options.port);
-    if (inet_pton(AF_INET, options.host.c_str(), &address.sin_addr) != 1) fail("--host must be an address");
-    if (connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
-      fail(fmt::format("cannot connect: {}", std::strerror(errno)));
-    const std::string request = request_of(options, number);
-    for (size_t sent = 0; sent < request.size();) {
-      const ssize_t count = send(socket_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-      if (count <= 0) fail(fmt::format("cannot send: {}", std::strerror(errno)));
-      sent += static_cast<size_t>(count);
-    }
-  }
+  Client(const Options& options, uint32_t number)
+      : started_(Clock::now()), socket_(send_request(options, request_of(options, number))) {}
   ~Client() { close(socket_); }
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -137,7 +163,7 @@ class Client {
  private:
   static std::string request_of(const Options& options, uint32_t number) {
     Json body;
-    if (!options.model.empty()) body["model"] = options.model;
+    body["model"] = options.model;
     if (options.text.empty()) {
       // No client finds another's prompt in the prefix cache.
       std::minstd_rand random(number + 1);
@@ -153,12 +179,8 @@ class Client {
     body["stream"] = true;
     body["stream_options"] = {{"include_usage", true}};
     const std::string text = body.dump();
-    const std::string key =
-        options.key.empty() ? "" : fmt::format("Authorization: Bearer {}\r\n", options.key);
-    return fmt::format(
-        "POST /v1/completions HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: application/json\r\n{}"
-        "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
-        options.host, options.port, key, text.size(), text);
+    return fmt::format("{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                       head_of(options, "POST /v1/completions"), text.size(), text);
   }
 
   void take_events() {
@@ -179,8 +201,8 @@ class Client {
     if (over_ && tokens_ == 0 && error_.empty()) error_ = "the answer has no usage";
   }
 
-  int socket_ = -1;
   Clock::time_point started_;
+  int socket_;
   bool head_done_ = false;
   std::string head_;
   Dechunker dechunker_;
@@ -320,6 +342,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", options.json);
   CLI11_PARSE(app, argc, argv);
   try {
+    if (options.model.empty()) options.model = first_model(options);
     return run(options);
   } catch (const std::exception& error) {
     fmt::print(stderr, "serve_load: {}\n", error.what());
