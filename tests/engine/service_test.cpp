@@ -24,6 +24,17 @@ constexpr uint32_t kPage = 64;
 
 class ServiceTest : public LostDevice {
  protected:
+  /// One for all tests that leave no trace in it, with room for two answers.
+  static const std::shared_ptr<Model>& shared() {
+    if (shared_ == nullptr) {
+      shared_ = test::load(file_, {.context = 256, .sequences = 2, .prefill_rows = 32});
+    }
+    return shared_;
+  }
+  static void TearDownTestSuite() {
+    shared_.reset();
+    LostDevice::TearDownTestSuite();
+  }
   std::shared_ptr<Model> loaded(uint32_t sequences) {
     LoadOptions load = options();
     load.sequences = sequences;
@@ -64,17 +75,21 @@ class ServiceTest : public LostDevice {
     }
     return requests;
   }
+  static std::vector<Generation> each_alone(const std::vector<CompletionRequest>& requests) {
+    std::vector<Generation> whole;
+    for (const CompletionRequest& request : requests) whole.push_back(alone(shared(), request));
+    return whole;
+  }
+
+ private:
+  static inline std::shared_ptr<Model> shared_;
 };
 
 TEST_F(ServiceTest, AnswersManyAsEachAlone) {
   // Some wait, and steps are of more than products of few vectors are made for.
   const std::vector<CompletionRequest> requests = mixed(16);
   constexpr uint32_t kSlots = 12;
-  std::vector<Generation> whole;
-  {
-    const auto model = loaded(1);
-    for (const CompletionRequest& request : requests) whole.push_back(alone(model, request));
-  }
+  const std::vector<Generation> whole = each_alone(requests);
   const auto model = loaded(kSlots);
   const auto service = make_service(model);
   std::vector<std::shared_ptr<Heard>> heard;
@@ -98,8 +113,7 @@ TEST_F(ServiceTest, JoinsAnswersInTheMiddleOfOthers) {
   const std::vector<CompletionRequest> requests = {request_of(prompt(40), varied(40)),
                                                    request_of(prompt(9, 77), varied(12)),
                                                    request_of(prompt(100, 3), varied(20))};
-  std::vector<Generation> whole;
-  for (const CompletionRequest& request : requests) whole.push_back(alone(model, request));
+  const std::vector<Generation> whole = each_alone(requests);
   const auto service = make_service(model);
   const auto first = ask(*service, requests[0]);
   ASSERT_TRUE(first->wait_for_tokens(5));
@@ -113,7 +127,7 @@ TEST_F(ServiceTest, JoinsAnswersInTheMiddleOfOthers) {
 }
 
 TEST_F(ServiceTest, CancelsWithinAStep) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   const CompletionRequest asked = request_of(prompt(20), varied(60));
   const Generation whole = alone(model, asked);
   const auto service = make_service(model);
@@ -194,7 +208,7 @@ TEST_F(ServiceTest, ServesClientsInTurnAndRefusesWhatIsTooMuch) {
 }
 
 TEST_F(ServiceTest, ReadsPromptsBesideAnswers) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   // So short a stall that a prompt is read in the smallest pieces.
   const auto service = make_service(model, {.longest_stall = 1e-6});
   auto answers = std::make_shared<Heard>();
@@ -216,7 +230,7 @@ TEST_F(ServiceTest, ReadsPromptsBesideAnswers) {
 }
 
 TEST_F(ServiceTest, KeepsWhatRequestsBeginWith) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   std::vector<Token> tokens = prompt(200);
   const CompletionRequest first = request_of(tokens, varied(30));
   tokens.back() = 3;
@@ -246,7 +260,7 @@ TEST_F(ServiceTest, KeepsWhatRequestsBeginWith) {
 }
 
 TEST_F(ServiceTest, KeepsNoMoreThanItIsTold) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   for (const uint64_t most : {0U, 2U, 100U}) {
     const auto service = make_service(model, {.cached_tokens = most * kPage});
     for (const Token first : {10, 50, 90}) {
@@ -259,18 +273,14 @@ TEST_F(ServiceTest, KeepsNoMoreThanItIsTold) {
 }
 
 TEST_F(ServiceTest, GoesOnThroughALoss) {
-  const std::vector<CompletionRequest> requests = mixed(6);
-  std::vector<Generation> whole;
-  {
-    const auto model = loaded(1);
-    for (const CompletionRequest& request : requests) whole.push_back(alone(model, request));
-  }
+  const std::vector<CompletionRequest> requests = mixed(4);
+  const std::vector<Generation> whole = each_alone(requests);
   const auto model = loaded(3);
   const auto service = make_service(model);
   std::vector<std::shared_ptr<Heard>> heard;
   simulated_->lose_device(LossPoint::kSubmission, 9);
   for (const CompletionRequest& request : requests) heard.push_back(ask(*service, request));
-  ASSERT_TRUE(heard[4]->wait_for_tokens(2));
+  ASSERT_TRUE(heard[3]->wait_for_tokens(2));
   simulated_->lose_device(LossPoint::kWait, 4);
   for (size_t i = 0; i < requests.size(); ++i) {
     SCOPED_TRACE(i);
@@ -320,7 +330,7 @@ TEST_F(ServiceTest, EndsOneWhereMemoryIsRefused) {
 }
 
 TEST_F(ServiceTest, TellsWhatElseCouldHaveBeenDrawn) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   CompletionRequest request = request_of(prompt(20), varied(8));
   request.top_logprobs = 3;
   std::vector<float> logits;
@@ -370,7 +380,7 @@ class Alternating : public TokenConstraint {
 };
 
 TEST_F(ServiceTest, DrawsWhatAConstraintAllows) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   const CompletionRequest free = request_of(prompt(30), varied(40));
   const Generation whole = alone(model, free);
   const auto service = make_service(model);
@@ -396,7 +406,7 @@ TEST_F(ServiceTest, DrawsWhatAConstraintAllows) {
 }
 
 TEST_F(ServiceTest, DrainsAndRefusesImpossibleRequests) {
-  const auto model = loaded(2);
+  const auto& model = shared();
   const auto service = make_service(model);
   const auto refused = [&](CompletionRequest request, ErrorKind kind) {
     try {
@@ -426,13 +436,14 @@ TEST_F(ServiceTest, DrainsAndRefusesImpossibleRequests) {
 }
 
 TEST_F(ServiceTest, EndsWhatItIsDestroyedWith) {
-  const auto model = loaded(1);
+  const auto& model = shared();
   auto service = make_service(model);
   const auto answering = ask(*service, request_of(prompt(5), varied(200)));
+  const auto beside = ask(*service, request_of(prompt(5), varied(200)));
   const auto waiting = ask(*service, request_of(prompt(5), varied(200)));
   ASSERT_TRUE(answering->wait_for_tokens(2));
   service.reset();
-  for (const auto& heard : {answering, waiting}) {
+  for (const auto& heard : {answering, beside, waiting}) {
     EXPECT_EQ(heard->ends(), 1U);
     EXPECT_EQ(heard->end().reason, StopReason::kCancelled);
   }
@@ -442,7 +453,7 @@ TEST_F(ServiceTest, EndsWhatItIsDestroyedWith) {
 }
 
 TEST_F(ServiceTest, TakesNoMoreMemoryForMoreRequests) {
-  const auto model = loaded(4);
+  const auto& model = shared();
   const auto service = make_service(model);
   const auto ask_many = [&](int count, Token from) {
     std::vector<std::shared_ptr<Heard>> heard;
@@ -450,10 +461,10 @@ TEST_F(ServiceTest, TakesNoMoreMemoryForMoreRequests) {
       heard.push_back(ask(*service, request_of(prompt(70, from + i), varied(2))));
     for (const auto& listener : heard) ASSERT_TRUE(listener->wait_for_end());
   };
-  ask_many(40, 0);
+  ask_many(20, 0);
   const MemoryUse before = model->memory();
   const ProcessMemory process = process_memory();
-  for (Token from = 40; from < 200; from += 40) ask_many(40, from);
+  for (Token from = 20; from < 100; from += 20) ask_many(20, from);
   const MemoryUse after = model->memory();
   EXPECT_LE(after.kv, after.kv_limit);
   EXPECT_EQ(after.activations, before.activations);
