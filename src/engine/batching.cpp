@@ -19,6 +19,11 @@ std::span<const Token> page_of(const Slot& slot, size_t page) {
 
 }  // namespace
 
+void Engine::tune_steps() {
+  for (uint32_t vectors = 1; vectors < 2 * slots_.size(); vectors *= 2)
+    resident().tune_once(std::min(vectors, sequences()));
+}
+
 uint64_t Engine::planned_pages() const {
   return slots_.size() * ((uint64_t{context_} + kPageTokens - 1) / kPageTokens);
 }

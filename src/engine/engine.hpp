@@ -84,6 +84,9 @@ class Engine {
   // Sequences that come and go while others decode, see batching.cpp and service_scheduler.cpp.
 
   uint32_t sequences() const { return static_cast<uint32_t>(slots_.size()); }  ///< slots
+  /// Finds out how steps of any number run fastest, unless the options say not to or it is remembered: before
+  /// anyone waits. The device must be idle.
+  void tune_steps();
   /// Pages of KV memory that the slots may hold together.
   uint64_t planned_pages() const;
   /// Pages that may be kept for sequences to come, beyond those in use; absent: as many as are planned for

@@ -18,6 +18,11 @@ Scheduler::Scheduler(Engine& engine, const text::Tokenizer& tokenizer, const Ser
     throw Error(ErrorKind::kUsage, "a service needs all of a model's sequences: end its sessions first");
   }
   std::ranges::reverse(free_);
+  try {
+    engine_.tune_steps();  // later, all answers would wait
+  } catch (const vulkan::DeviceLost& loss) {
+    recover(loss);
+  }
   engine_.keep_prefixes(options.cached_tokens ? std::optional(*options.cached_tokens / kernels::kPageTokens)
                                               : std::nullopt);
 }
