@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "cli/run_options.hpp"
 #include "cli/serve_options.hpp"
+#include "cli/usual_sequences.hpp"
 #include "gguf/split_name.hpp"
 #include "server/api_routes.hpp"
 #include "server/core_routes.hpp"
@@ -42,6 +43,7 @@ std::vector<server::ServedModel> load_models(const ServeOptions& options) {
     RunOptions run;
     run.model = options.models[i];
     run.load = options.load;
+    if (run.load.sequences == 0) run.load.sequences = usual_sequences(options.models[i], options.load);
     run.quiet = options.quiet;
     std::shared_ptr<Model> model = load_model(run);
     std::unique_ptr<Service> service = make_service(model, options.service);

@@ -104,9 +104,10 @@ void declare_serve_options(CLI::App& app, ServeOptions& options) {
   app.add_option("--name", options.names,
                  "What clients call the model (default: its file's name); again for the second, and so on")
       ->allow_extra_args(false);
-  options.load.sequences = 4;
+  options.load.sequences = 0;  // until it is known what the model leaves of memory
   add_number(app, "--parallel", options.load.sequences, 1, kMostSequences,
-             "Most answers at once (default: 4); memory for KV is shared between them");
+             "Most answers at once, up to 64 (default: 16, fewer where memory is short, 8 on a software "
+             "device); memory for KV is shared between them");
   declare_access(app, options);
   declare_limits(app, options);
   static const std::map<std::string, Pooling> kPoolings = {
