@@ -136,6 +136,7 @@ TEST(Serve, RefusesWhatIsWrongBeforeItLoads) {
   EXPECT_THAT(error({"--api-key", "short"}), HasSubstr("needs 8"));
   EXPECT_THAT(error({"--port", "70000"}), HasSubstr("--port"));
   EXPECT_THAT(error({"--idle-timeout", "0"}), HasSubstr("--idle-timeout"));
+  EXPECT_THAT(error({"--pooling", "sum"}), HasSubstr("--pooling"));
   EXPECT_THAT(error({"--name", "a", "--name", "b"}), HasSubstr("2 times for 1 models"));
   for (const auto& [text, part] :
        std::vector<std::pair<std::string, std::string>>{{"\nprot = 1\n", "line 2: there is no option 'prot'"},
