@@ -2,55 +2,25 @@
 #include <poll.h>
 
 #include <optional>
-#include <set>
 
 #include "cli/command.hpp"
 #include "cli/config_file.hpp"
+#include "cli/file_loader.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/machine_options.hpp"
 #include "cli/output.hpp"
-#include "cli/run_options.hpp"
 #include "cli/serve_options.hpp"
-#include "cli/usual_sequences.hpp"
-#include "gguf/split_name.hpp"
 #include "server/api_routes.hpp"
 #include "server/core_routes.hpp"
 #include "server/http_server.hpp"
 #include "server/machine_report.hpp"
-#include "server/models.hpp"
+#include "server/model_shelf.hpp"
 #include "server/ready_notification.hpp"
 
 namespace caldera::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kLastBytes{5000};  // for answers that are whole, to reach their clients
-
-/// "SmolLM2-135M-Instruct-Q4_1" of its file, or of the first of its files.
-std::string served_name(const std::filesystem::path& path) {
-  const std::optional<gguf::SplitName> split = gguf::parse_split_name(path);
-  return split ? split->model.filename().string() : path.stem().string();
-}
-
-std::vector<server::ServedModel> load_models(const ServeOptions& options) {
-  std::vector<server::ServedModel> served;
-  std::set<std::string> names;
-  for (size_t i = 0; i < options.models.size(); ++i) {
-    const std::string name = i < options.names.size() ? options.names[i] : served_name(options.models[i]);
-    if (!names.insert(name).second) {
-      throw Error(ErrorKind::kUsage, fmt::format("two models are called '{}': give each a --name", name));
-    }
-    server::notify_manager(fmt::format("STATUS=loading {}", escape(name)));
-    RunOptions run;
-    run.model = options.models[i];
-    run.load = options.load;
-    if (run.load.sequences == 0) run.load.sequences = usual_sequences(options.models[i], options.load);
-    run.quiet = options.quiet;
-    std::shared_ptr<Model> model = load_model(run);
-    std::unique_ptr<Service> service = make_service(model, options.service);
-    served.push_back({.name = name, .model = std::move(model), .service = std::move(service)});
-  }
-  return served;
-}
 
 void wait_for_signal() {
   pollfd pending{interrupt::descriptor(), POLLIN, 0};
@@ -64,13 +34,18 @@ int serve(CLI::App& app, ServeOptions& options, const std::optional<std::string>
 
   server::RequestLog log(options.log, options.log_prompts);
   server::Metrics metrics;
-  std::optional<server::FixedModels> models;  // handlers use them to the end
+  std::optional<server::ModelShelf> models;  // handlers use them to the end
   std::optional<server::MachineReport> machine;
   server::HttpServer http(options.server, metrics, log);
   http.bind();  // a port that is taken is known before a model was loaded for nothing
   const auto cooling = keep_cool(options.machine, options.load);
   machine.emplace(sensors_of_choice(options.load.device, options.machine), cooling);
-  models.emplace(load_models(options));
+  auto loader = std::make_unique<FileLoader>(options, [&log](const std::string& line) { log.note(line); });
+  if (!options.models.empty()) {
+    server::notify_manager(fmt::format("STATUS=loading {}", escape(loader->known().front().name)));
+  }
+  std::vector<server::ServedModel> first = loader->load_first();
+  models.emplace(std::move(loader), std::move(first));
   server::add_model_metrics(metrics, *models);
   metrics.add_source([&machine](server::MetricsText& text) { machine->write(text); });
   server::Routes routes = server::core_routes(*models, metrics, CALDERA_VERSION, http.draining(), &*machine);

@@ -99,8 +99,11 @@ void declare_limits(CLI::App& app, ServeOptions& options) {
 }  // namespace
 
 void declare_serve_options(CLI::App& app, ServeOptions& options) {
-  app.add_option("MODEL", options.models, "GGUF files; the first answers requests that name no model")
-      ->option_text("MODEL...");
+  app.add_option(
+         "MODEL", options.models,
+         "GGUF files, or models that were pulled: the first is loaded at once and answers requests that "
+         "name none, the others are loaded when they are asked for (default: all that were pulled)")
+      ->option_text("[MODEL...]");
   app.add_option("--name", options.names,
                  "What clients call the model (default: its file's name); again for the second, and so on")
       ->allow_extra_args(false);
@@ -134,7 +137,6 @@ void declare_serve_options(CLI::App& app, ServeOptions& options) {
 }
 
 void finish_serve_options(ServeOptions& options) {
-  if (options.models.empty()) throw Error(ErrorKind::kUsage, "MODEL is required; see caldera serve --help");
   if (options.names.size() > options.models.size()) {
     throw Error(ErrorKind::kUsage, fmt::format("--name is given {} times for {} models", options.names.size(),
                                                options.models.size()));

@@ -15,7 +15,7 @@
 namespace caldera::cli {
 
 struct ServeOptions {
-  std::vector<std::string> models;  ///< files
+  std::vector<std::string> models;  ///< files or names; none: the folder of models
   std::vector<std::string> names;   ///< of the first, the second...; the others go by their file's
   LoadOptions load;
   MachineOptions machine;

@@ -15,7 +15,6 @@ namespace {
 
 constexpr uint32_t kOfBox = 16;
 constexpr uint32_t kOfSoftware = 8;
-constexpr uint32_t kLeast = 4;
 
 }  // namespace
 
@@ -29,13 +28,13 @@ uint32_t usual_sequences(const std::string& model, const LoadOptions& options) {
     use.use.kv = options.kv;
     use.memory_limit = options.memory_limit;
     const uint32_t most = topology.type == plan::DeviceType::kCpu ? kOfSoftware : kOfBox;
-    for (use.use.sequences = most; use.use.sequences > kLeast; use.use.sequences /= 2) {
+    for (use.use.sequences = most; use.use.sequences > kLeastUsualSequences; use.use.sequences /= 2) {
       const plan::Plan plan = plan::make_plan(shape, topology, use);
       if (plan.fits && plan.far_weights == 0) return use.use.sequences;
     }
   } catch (const Error&) {  // loading says it better
   }
-  return kLeast;
+  return kLeastUsualSequences;
 }
 
 }  // namespace caldera::cli

@@ -10,6 +10,7 @@
 
 #include "cli/fake/models.hpp"
 #include "cli/process.hpp"
+#include "cli/served.hpp"
 #include "machine/recorded_tree.hpp"
 #include "server/http_client.hpp"
 
@@ -19,37 +20,6 @@ namespace {
 using testing::HasSubstr;
 
 const std::string kProgram = CALDERA_PROGRAM;
-
-/// A running `caldera serve`, at a terminal.
-class Served {
- public:
-  explicit Served(std::vector<std::string> arguments,
-                  const std::map<std::string, std::string>& environment = {})
-      : terminal_(kProgram, with_command(std::move(arguments)), environment) {
-    const std::string text = "listening on http://127.0.0.1:";
-    EXPECT_TRUE(terminal_.expect(text)) << terminal_.transcript();
-    EXPECT_TRUE(terminal_.expect("\n"));
-    const std::string all = terminal_.transcript();
-    port_ = static_cast<uint16_t>(std::stoi(all.substr(all.find(text) + text.size())));
-  }
-
-  HttpAnswer ask(const std::string& request) { return HttpClient(port_).ask(request); }
-  int stop(int signal) {
-    kill(terminal_.pid(), signal);
-    return terminal_.wait(Seconds(10));
-  }
-  uint16_t port() const { return port_; }
-  Terminal& terminal() { return terminal_; }
-
- private:
-  static std::vector<std::string> with_command(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "serve");
-    return arguments;
-  }
-
-  Terminal terminal_;
-  uint16_t port_ = 0;
-};
 
 TEST(Serve, AnswersUntilItIsToldToStop) {
   const TemporaryFolder folder;
@@ -99,6 +69,42 @@ TEST(Serve, IsSilentWhereNoSensorSays) {
   EXPECT_EQ(nlohmann::json::parse(served.ask(get("/v1/status")).body)["machine"], nlohmann::json::object());
   EXPECT_THAT(served.ask(get("/metrics")).body, testing::Not(HasSubstr("temperature")));
   EXPECT_EQ(served.stop(SIGTERM), 0);
+}
+
+TEST(Serve, LoadsModelsOfTheFolderWhenTheyAreAskedFor) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "owner/repo");
+  write_file(folder / "one.gguf", "fake\n");
+  write_file(folder / "owner/repo/two-Q4_0.gguf", "fake\n");
+  Served served({"--port", "0"}, {{"CALDERA_MODELS", folder.string()}});
+  const auto states = [&] {
+    std::map<std::string, std::string> found;
+    const auto status = nlohmann::json::parse(served.ask(get("/v1/status")).body);
+    for (const auto& model : status["models"]) {
+      found[model["name"]] = model["state"];
+    }
+    return found;
+  };
+  EXPECT_EQ(states(),
+            (std::map<std::string, std::string>{{"one", "available"}, {"owner/repo:Q4_0", "available"}}));
+  const auto shown = nlohmann::json::parse(served.ask(get("/v1/models/owner/repo:Q4_0")).body);
+  EXPECT_GT(shown["created"], 0);
+  EXPECT_EQ(served.ask(post("/v1/completions", R"({"model": "../one", "prompt": "Hi"})")).status, 404);
+  const auto counted = served.ask(post(
+      "/v1/messages/count_tokens",
+      R"({"model": "owner/repo:Q4_0", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})"));
+  EXPECT_EQ(counted.status, 200) << counted.body;
+  EXPECT_EQ(states()["owner/repo:Q4_0"], "loaded");
+  EXPECT_EQ(states()["one"], "available");
+  EXPECT_EQ(served.stop(SIGTERM), 0);
+}
+
+TEST(Serve, WithoutAnyModelThereIsNothingToServe) {
+  const TemporaryFolder folder;
+  const Result result =
+      run(kProgram, {"serve", "--port", "0"}, {.environment = {{"CALDERA_MODELS", folder.string()}}});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("caldera pull fetches one"));
 }
 
 TEST(Serve, StopsOnCtrlC) {
