@@ -52,7 +52,7 @@ class Memory:
 
     def __init__(self, server, status):
         self.resident = server.resident()
-        self.device = sum(model["memory"]["total"] for model in status["models"])
+        self.device = sum(model["memory"]["total"] for model in status["models"] if "memory" in model)
         self.host = self.resident - self.device
 
     def row(self, name):
@@ -68,7 +68,7 @@ async def status_of(port):
 
 
 def under_way(status):
-    return sum(len(model["service"]["requests"]) for model in status["models"])
+    return sum(len(model["service"]["requests"]) for model in status["models"] if "service" in model)
 
 
 async def idle(port, seconds):
