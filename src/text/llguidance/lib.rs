@@ -1,0 +1,2 @@
+// The C functions of the library are those of llguidance.h.
+pub use llguidance::ffi::*;
