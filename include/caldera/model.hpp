@@ -11,12 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "caldera/constraint.hpp"
 #include "caldera/device.hpp"
 #include "caldera/kv_format.hpp"
+#include "caldera/token.hpp"
 
 namespace caldera {
-
-using Token = int32_t;
 
 struct LoadProgress {
   uint64_t bytes_done = 0;
@@ -214,6 +214,10 @@ class Model : public std::enable_shared_from_this<Model> {
   std::string apply_chat_template(std::span<const Message> messages, const ChatOptions& options = {}) const;
   /// As above for messages given as JSON in the OpenAI shape (tool calls, content parts).
   std::string apply_chat_template_json(std::string_view messages_json, const ChatOptions& options = {}) const;
+
+  /// Holds one answer to a format; null for kText.
+  /// Errors: kInput (a schema or a pattern that cannot be held, and where), kUnsupported (this build cannot).
+  std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const;
 
   /// The template's source, a Jinja program.
   std::string_view chat_template() const;

@@ -11,21 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "caldera/constraint.hpp"
 #include "caldera/model.hpp"
 #include "caldera/session.hpp"
 
 namespace caldera {
-
-/// Decides which tokens may come next in one answer: a grammar, a schema. Asked by the service's thread only.
-class TokenConstraint {
- public:
-  virtual ~TokenConstraint() = default;
-  /// Sets a bit for each token that may come next: (vocabulary + 31) / 32 words, all zero before, the first
-  /// token the lowest bit of the first word. End-of-turn tokens are among them where the answer may end.
-  virtual void allow(std::span<uint32_t> bits) = 0;
-  /// Told of each token that was drawn, in order.
-  virtual void accept(Token token) = 0;
-};
 
 /// One token and how likely it was, before temperature and penalties.
 struct TokenLogprob {

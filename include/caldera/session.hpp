@@ -44,6 +44,9 @@ struct GenerateOptions {
   uint32_t max_tokens = 0;        ///< 0: until the model ends or the context is full
   std::vector<std::string> stop;  ///< strings that end the answer; not part of the text
   bool ignore_end = false;        ///< go on past the model's end-of-turn tokens
+  /// Holds the answer; null: anything may come. For this one answer alone. Each token then waits for the one
+  /// before it to reach the host.
+  std::shared_ptr<TokenConstraint> constraint;
   ContextEnd context_end = ContextEnd::kStop;
   /// With kShift: first tokens that are never forgotten, rounded up to whole pages; the first time that a
   /// session forgets decides. They hold the system message, and what attention leans on whatever it says.

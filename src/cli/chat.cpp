@@ -194,6 +194,7 @@ void Chat::answer(const std::string& text) {
   turn.push_back({"user", text});
   GenerateOptions generate = options_.generate;
   generate.keep = keep();
+  generate.constraint = model_->constrain(options_.format);
   assign(turn, generate);
   std::optional<AnswerMeter> meter;
   if (options_.stats) meter.emplace(model_->device(), options_.machine);

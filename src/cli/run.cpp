@@ -94,9 +94,11 @@ int answer_once(const RunOptions& options, const std::string& prompt) {
   if (tokens.size() >= model->context())
     throw Error(ErrorKind::kContext, too_long(tokens.size(), *model, options.model, options.load));
   session.append(tokens);
+  GenerateOptions generate = options.generate;
+  generate.constraint = model->constrain(options.format);
   std::optional<AnswerMeter> meter;
   if (options.stats) meter.emplace(model->device(), options.machine);
-  const Generation generation = stream_answer(session, options.generate, options.quiet, options.json);
+  const Generation generation = stream_answer(session, generate, options.quiet, options.json);
   std::optional<MachineUse> use;
   if (meter) use = meter->finish();
   const std::optional<ErrorKind> failure = failure_of(generation);
@@ -170,6 +172,7 @@ void declare_run(CLI::App& app, Action& action) {
   }
   app.add_option("--stop", options->generate.stop, "End the answer at this string; may be repeated")
       ->allow_extra_args(false);
+  declare_format_options(app, options->format_options);
   app.add_flag("--ignore-end", options->generate.ignore_end, "Go on past the model's end of turn");
   declare_load_options(app, options->load);
   app.add_flag("--json", options->json, "Print one JSON object at the end instead of the text");
@@ -182,7 +185,12 @@ void declare_run(CLI::App& app, Action& action) {
   app.add_flag("-v,--verbose", options->verbose, "Print more of the memory and the work per token");
   app.add_flag("--validation", options->load.validation,
                "Switch the Khronos validation layer on (it must be installed)");
-  app.callback([options, &action] { action = [options] { return run(*options); }; });
+  app.callback([options, &action] {
+    action = [options] {
+      options->format = answer_format(options->format_options);
+      return run(*options);
+    };
+  });
 }
 
 }  // namespace caldera::cli

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "caldera/caldera.hpp"
+#include "cli/answer_format.hpp"
 #include "cli/machine_options.hpp"
 
 namespace caldera::cli {
@@ -21,6 +22,8 @@ struct RunOptions {
   MachineOptions machine;
   std::shared_ptr<machine::Cooling> cooling;  ///< of --max-temperature, or null
   bool stats = false;
+  FormatOptions format_options;
+  AnswerFormat format;  ///< what they say
   bool no_stats = false;
   bool quiet = false;
   bool json = false;

@@ -43,6 +43,8 @@ class Stream {
   uint32_t slot_index() const { return job_.slot; }
   const GenerateOptions& options() const { return *job_.options; }
   bool running() const { return running_; }
+  /// Whether the host has to look at each draw before the next.
+  bool stepwise() const { return options().constraint != nullptr; }
   /// Tokens that may still be drawn after those taken.
   uint32_t room() {
     const auto size = static_cast<uint32_t>(slot().tokens.size());
@@ -53,6 +55,18 @@ class Stream {
 
   /// The device was lost: what it knew of the sequence is to be told it again.
   void restart() { taken_ = 0; }
+
+  /// Before each draw: what the constraint allows. Ends the answer where that is nothing.
+  void set_mask() {
+    if (options().constraint == nullptr) return;
+    mask_.assign((engine_.spec().vocabulary + 31) / 32, 0);
+    options().constraint->allow(mask_);
+    if (std::ranges::all_of(mask_, [](uint32_t bits) { return bits == 0; })) {
+      stop(StopReason::kEnd);
+    } else if (!granted([&] { slot().set_mask(mask_); })) {
+      refuse();
+    }
+  }
 
   /// Reads what is to be read and draws the first token after it.
   void read() {
@@ -86,6 +100,7 @@ class Stream {
     slot().tokens.push_back(token);
     // Its keys and values are computed by the step that follows, which may never come.
     slot().step_to(static_cast<uint32_t>(slot().tokens.size()) - 1);
+    if (options().constraint) options().constraint->accept(token);
     if (!options().ignore_end && text_.is_end(token)) {
       stop(StopReason::kEnd);
       return;
@@ -98,6 +113,8 @@ class Stream {
       stop(StopReason::kMaxTokens);
     } else if (full() && options().context_end == ContextEnd::kStop) {
       stop(StopReason::kContextFull);
+    } else {
+      set_mask();
     }
   }
 
@@ -159,7 +176,8 @@ class Stream {
   Engine& engine_;
   Job job_;
   AnswerText text_;
-  std::string refusal_;  ///< of the last reserve(), which may be granted when it is tried again
+  std::vector<uint32_t> mask_;  ///< with a constraint
+  std::string refusal_;         ///< of the last reserve(), which may be granted when it is tried again
   std::optional<Clock::time_point> started_;  ///< to read
   uint32_t taken_ = 0;                        ///< since the slot was told to begin
   bool running_ = true;
@@ -178,7 +196,8 @@ void read_prompts(const text::Tokenizer& tokenizer, std::vector<Stream>& streams
     const std::vector<Token> none;
     slot.begin(stream.options().sampling, stream.result.seed, entry++,
                stream.options().ignore_end ? none : tokenizer.end_of_generation());
-    stream.read();
+    stream.set_mask();
+    if (stream.running()) stream.read();
   }
 }
 
@@ -225,7 +244,9 @@ void decode(Engine& engine, std::vector<Stream>& streams, Clock::time_point star
   while (any_running(streams)) {
     if (in_flight.empty()) shift_full(engine, streams, start);
     // Submit ahead as long as every sequence has room for what the step will draw.
-    while (in_flight.size() < engine.steps_ahead()) {
+    const bool one_at_a_time = std::ranges::any_of(
+        streams, [](const Stream& stream) { return stream.running() && stream.stepwise(); });
+    while (in_flight.size() < (one_at_a_time ? 1 : engine.steps_ahead())) {
       uint32_t longest = 0;
       if (!prepare_step(engine, streams, static_cast<uint32_t>(in_flight.size()), start, longest)) break;
       in_flight.push_back(engine.submit_step(longest));

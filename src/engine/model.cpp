@@ -83,6 +83,7 @@ std::shared_ptr<Model> Model::load(const std::filesystem::path& path, const Load
   auto state = std::make_unique<State>();
   state->info = describe(file, *engine);
   state->tokenizer = std::move(tokenizer);
+  state->constraints = std::make_unique<text::ConstraintFactory>(*state->tokenizer);
   state->engine = std::move(engine);
   state->template_source = file.metadata().string("tokenizer.chat_template").value_or(kChatMl);
   return std::shared_ptr<Model>(new Model(std::move(state)));
@@ -113,6 +114,9 @@ engine::Engine& Model::engine() const {
 }
 std::string_view Model::chat_template() const {
   return state_->template_source;
+}
+std::shared_ptr<TokenConstraint> Model::constrain(const AnswerFormat& format) const {
+  return state_->constraints->make(format);
 }
 const text::Tokenizer& Model::tokenizer() const {
   return *state_->tokenizer;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "caldera/error.hpp"
+#include "text/constraint.hpp"
 #include "text/tokenizer.hpp"
 
 namespace caldera::server {
@@ -29,10 +29,9 @@ class ModelLanguage : public Language {
   uint32_t width() const override { return model_->info().width; }
   std::optional<Pooling> pooling() const override { return model_->info().pooling; }
 
+  bool constrains() const override { return text::ConstraintFactory::available(); }
   std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const override {
-    if (format.kind == AnswerFormat::Kind::kText) return nullptr;
-    throw Error(ErrorKind::kUnsupported,
-                "answers cannot be held to a JSON schema or a pattern yet: leave the format out");
+    return model_->constrain(format);
   }
 
  private:

@@ -8,17 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "caldera/constraint.hpp"
 #include "caldera/model.hpp"
-#include "caldera/service.hpp"
 
 namespace caldera::server {
-
-/// What an answer must look like.
-struct AnswerFormat {
-  enum class Kind { kText, kJson, kJsonSchema, kRegex };
-  Kind kind = Kind::kText;
-  std::string source;  ///< the schema as JSON, or the pattern
-};
 
 /// Safe from any thread.
 class Language {
@@ -40,7 +33,9 @@ class Language {
   virtual uint32_t width() const = 0;       ///< of an embedding
   /// As ModelInfo::pooling.
   virtual std::optional<Pooling> pooling() const = 0;
-  /// Null for kText. Errors: kInput (a schema or pattern that cannot be enforced, with where), kUnsupported.
+  /// Whether constrain() knows more than kText.
+  virtual bool constrains() const = 0;
+  /// As Model::constrain().
   virtual std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const = 0;
 };
 

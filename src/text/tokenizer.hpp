@@ -8,11 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "caldera/token.hpp"
 #include "gguf/metadata.hpp"
 
 namespace caldera::text {
 
-using Token = int32_t;
+using caldera::Token;
 
 /// How a string is read by Tokenizer::encode.
 struct EncodeOptions {

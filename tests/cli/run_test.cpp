@@ -71,6 +71,22 @@ TEST_F(Run, JsonHoldsEverything) {
   EXPECT_EQ(json.at("memory").at("weights"), 94 << 20);
 }
 
+TEST_F(Run, AnswersAreHeldToAFormat) {
+  EXPECT_EQ(ask({"hello", "--regex", "[0-9]+"}).out, "[0-9]+\n");
+  EXPECT_EQ(ask({"hello", "--json-schema", R"( {"type":"null"})"}).out, " {\"type\":\"null\"}\n");
+  const auto file = folder_ / "schema.json";
+  write_file(file, R"({"type":"integer"})");
+  EXPECT_EQ(ask({"hello", "--json-schema", file.string()}).out, "{\"type\":\"integer\"}\n");
+}
+
+TEST_F(Run, FormatsThatCannotBe) {
+  EXPECT_EQ(ask({"hello", "--json-schema", "no-such-file"}).code, 3);
+  EXPECT_EQ(ask({"hello", "--json-schema", "{}", "--regex", "x"}).code, 2);
+  const Result refused = ask({"hello", "--json-schema", "{refused}"});
+  EXPECT_EQ(refused.code, 9);
+  EXPECT_THAT(refused.err, HasSubstr("the JSON schema at '#'"));
+}
+
 TEST_F(Run, OptionsGivenTwice) {
   EXPECT_EQ(nlohmann::json::parse(ask({"hello", "--json", "--seed", "5", "--seed", "6"}).out).at("seed"), 6);
   for (const char* prompt : {"xxa", "xxb"}) {

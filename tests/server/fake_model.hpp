@@ -27,6 +27,7 @@ class FakeLanguage : public Language {
   uint32_t vocabulary() const override { return 256; }
   uint32_t width() const override { return 8; }
   std::optional<Pooling> pooling() const override { return Pooling::kMean; }
+  bool constrains() const override { return false; }
   std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const override;
 
   mutable std::string last_variables;  ///< ChatOptions::extra_json of the last call

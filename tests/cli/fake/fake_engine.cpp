@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "caldera/caldera.hpp"
 
@@ -26,6 +27,14 @@ constexpr Token kEnd = 256;
 constexpr std::string_view kAnswer = "assistant:\n";
 bool slow = false;
 std::function<double(double)> rest;  // of the model that was loaded last
+
+/// An answer that is held to a format is the format, once.
+struct FakeConstraint : TokenConstraint {
+  explicit FakeConstraint(std::string text) : source(std::move(text)) {}
+  void allow(std::span<uint32_t>) override {}
+  void accept(Token) override {}
+  std::string source;
+};
 
 void wait(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
@@ -106,6 +115,12 @@ std::string Model::detokenize(std::span<const Token> tokens, bool) const {
   std::string text;
   for (const Token token : tokens) text += token < kEnd ? std::string(1, static_cast<char>(token)) : "";
   return text;
+}
+
+std::shared_ptr<TokenConstraint> Model::constrain(const AnswerFormat& format) const {
+  if (format.kind == AnswerFormat::Kind::kText) return nullptr;
+  if (format.source == "{refused}") throw Error(ErrorKind::kInput, "the JSON schema at '#': no");
+  return std::make_shared<FakeConstraint>(format.source);
 }
 
 std::string_view Model::chat_template() const {
@@ -204,7 +219,10 @@ Generation Session::generate(const GenerateOptions& options) {
   out.prompt_seconds = 0.5;
   std::string last = self.model->detokenize(self.tokens);
   if (last.ends_with(kAnswer)) last.resize(last.size() - kAnswer.size() - 1);
-  const std::string answer = "You said: " + last.substr(last.find_last_of('\n') + 1);
+  std::string answer = "You said: " + last.substr(last.find_last_of('\n') + 1);
+  if (auto* held = static_cast<FakeConstraint*>(options.constraint.get())) {
+    answer = std::exchange(held->source, "used twice");
+  }
   std::mt19937_64 random(out.seed);
   for (size_t i = 0;; ++i) {
     if (!options.ignore_end && i >= answer.size()) break;
