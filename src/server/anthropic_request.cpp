@@ -95,7 +95,7 @@ void parse_tools(const Fields& body, ChatRequest& request) {
                "unsupported_value");
       }
       tool.require("input_schema");
-      request.tools.push_back(function_tool(tool, tool.object("input_schema")));
+      add_tool(request, tool, tool.object("input_schema"));
     }
   }
   const Json* choice = body.object("tool_choice");

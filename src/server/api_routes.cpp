@@ -114,6 +114,7 @@ void Api::chat(const Exchange& exchange, ChatRequest request, std::string_view i
                order.language = std::move(language);
                order.prompts.push_back({std::move(prompt.tokens), std::move(prompt.syntax)});
                order.options = request.options;
+               order.options.format = std::move(prompt.format);
                order.client = exchange.client;
                start_answers(std::move(order), std::move(*held), exchange.responder, relay);
              });

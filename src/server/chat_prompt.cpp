@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "server/tool_call_format.hpp"
+
 namespace caldera::server {
 namespace {
 
@@ -83,6 +85,7 @@ void check_prompt_length(const Language& language, size_t tokens, std::string_vi
 
 ChatPrompt make_chat_prompt(const Language& language, const ChatRequest& request) {
   ChatPrompt prompt;
+  prompt.format = request.options.format;
   AnswerSyntax& syntax = prompt.syntax;
   const bool offered = !request.tools.empty() && request.tool_choice.kind != ToolChoice::Kind::kNone;
   const ToolStyle taught = tool_style(language.chat_template());
@@ -101,11 +104,16 @@ ChatPrompt make_chat_prompt(const Language& language, const ChatRequest& request
   if (offered) {
     syntax.style = taught == ToolStyle::kNone ? ToolStyle::kHermes : taught;
     for (const Json& tool : request.tools) syntax.tools.push_back(tool["function"]["name"]);
-    if (request.tool_choice.kind != ToolChoice::Kind::kAuto) {
+    const bool required = request.tool_choice.kind != ToolChoice::Kind::kAuto;
+    if (required) {
       if (std::exchange(syntax.inside_reasoning, false)) text += "</think>\n\n";
+      syntax.reasoning = false;
+    }
+    if (language.constrains()) {
+      if (const auto held = tool_call_format(language, syntax.style, request)) prompt.format = *held;
+    } else if (required) {
       syntax.begun = begun_call(syntax.style, request.tool_choice);
       text += syntax.begun;
-      syntax.reasoning = false;
     }
   }
   if (request.options.format.kind != AnswerFormat::Kind::kText) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,8 @@ struct ChatRequest {
   /// In the shape of the OpenAI API, as chat templates read them: content is a string, the arguments of tool
   /// calls are objects where they are JSON, "developer" is "system".
   Json messages = Json::array();
-  Json tools = Json::array();  ///< {"type":"function","function":{"name","description","parameters"}}
+  Json tools = Json::array();          ///< {"type":"function","function":{"name","description","parameters"}}
+  std::set<std::string> strict_tools;  ///< whose arguments must fit their schema
   ToolChoice tool_choice;
   bool parallel_tool_calls = true;
   Json template_variables = Json::object();  ///< "enable_thinking", "reasoning_effort" and what clients send

@@ -57,19 +57,17 @@ Json parse_message(const Json& value, const std::string& path) {
   return message;
 }
 
-Json parse_tools(const Fields& body) {
-  Json tools = Json::array();
+void parse_tools(const Fields& body, ChatRequest& request) {
   const Json* source = body.array("tools", kMaxTools);
-  if (source == nullptr) return tools;
+  if (source == nullptr) return;
   for (size_t i = 0; i < source->size(); ++i) {
     const Fields tool((*source)[i], element_path("tools", i));
     tool.require("type");
     tool.choice("type", {"function"});
     tool.require("function");
     const Fields function(*tool.object("function"), tool.path_of("function"));
-    tools.push_back(function_tool(function, function.object("parameters")));
+    add_tool(request, function, function.object("parameters"));
   }
-  return tools;
 }
 
 ToolChoice parse_tool_choice(const Fields& body) {
@@ -111,7 +109,7 @@ ChatRequest parse_openai_chat_request(const Json& json) {
   for (size_t i = 0; i < messages.size(); ++i) {
     request.messages.push_back(parse_message(messages[i], element_path("messages", i)));
   }
-  request.tools = parse_tools(body);
+  parse_tools(body, request);
   request.tool_choice = parse_tool_choice(body);
   check_tool_choice(request.tool_choice, request.tools, "tool_choice");
   request.parallel_tool_calls = body.boolean("parallel_tool_calls").value_or(true);

@@ -137,14 +137,15 @@ bool parse_include_usage(const Fields& body, bool stream) {
   return Fields(*options, "stream_options").boolean("include_usage").value_or(false);
 }
 
-Json function_tool(const Fields& source, const Json* parameters) {
+void add_tool(ChatRequest& request, const Fields& source, const Json* parameters) {
   const std::string name = source.required_string("name");
   check_name(name, source.path_of("name"));
   Json function = {{"name", name}};
   if (const auto description = source.string("description")) function["description"] = *description;
   function["parameters"] =
       parameters != nullptr ? *parameters : Json{{"type", "object"}, {"properties", Json::object()}};
-  return {{"type", "function"}, {"function", std::move(function)}};
+  request.tools.push_back({{"type", "function"}, {"function", std::move(function)}});
+  if (source.boolean("strict").value_or(false)) request.strict_tools.insert(name);
 }
 
 void check_tool_choice(const ToolChoice& choice, const Json& tools, std::string_view param) {

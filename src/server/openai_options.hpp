@@ -26,8 +26,8 @@ void set_reasoning_effort(Json& template_variables, std::string_view effort);
 /// stream_options.include_usage.
 bool parse_include_usage(const Fields& body, bool stream);
 
-/// One function tool as templates read it. `source` holds name, description, parameters.
-Json function_tool(const Fields& source, const Json* parameters);
+/// Adds one function tool as templates read it. `source` holds name, description and strict.
+void add_tool(ChatRequest& request, const Fields& source, const Json* parameters);
 
 /// Errors: 400 where `choice` names a tool that is not in `tools`, or asks for one where there is none.
 void check_tool_choice(const ToolChoice& choice, const Json& tools, std::string_view param);

@@ -73,7 +73,7 @@ void parse_tools(const Fields& body, ChatRequest& request) {
         refuse(tool.path_of("type"), fmt::format("tools of type '{}' are not supported", type),
                "unsupported_value");
       }
-      request.tools.push_back(function_tool(tool, tool.object("parameters")));
+      add_tool(request, tool, tool.object("parameters"));
     }
   }
   if (const Json* choice = body.find("tool_choice")) {
