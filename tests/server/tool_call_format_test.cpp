@@ -26,15 +26,15 @@ using testing::HasSubstr;
 /// Constraints as of a model, over SmolLM2's tokens.
 class HeldLanguage : public FakeLanguage {
  public:
-  HeldLanguage(const text::Tokenizer& tokenizer, std::string chat_template)
-      : FakeLanguage(std::move(chat_template)), factory_(tokenizer) {}
+  HeldLanguage(const text::ConstraintFactory& factory, std::string chat_template)
+      : FakeLanguage(std::move(chat_template)), factory_(factory) {}
   bool constrains() const override { return true; }
   std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const override {
     return factory_.make(format);
   }
 
  private:
-  text::ConstraintFactory factory_;
+  const text::ConstraintFactory& factory_;
 };
 
 const Json kTools = Json::parse(R"([
@@ -47,10 +47,12 @@ class ToolCallFormat : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     tokenizer_ = text::load_tokenizer("smollm");
+    factory_ = std::make_unique<text::ConstraintFactory>(*tokenizer_);
     walker_ = std::make_unique<text::ConstraintWalker>(*tokenizer_);
   }
   static void TearDownTestSuite() {
     walker_.reset();
+    factory_.reset();
     tokenizer_.reset();
   }
   void SetUp() override {
@@ -88,9 +90,10 @@ class ToolCallFormat : public testing::Test {
   }
 
   static inline std::unique_ptr<const text::Tokenizer> tokenizer_;
+  static inline std::unique_ptr<const text::ConstraintFactory> factory_;
   static inline std::unique_ptr<text::ConstraintWalker> walker_;
-  HeldLanguage hermes_{*tokenizer_, "{{ tools }} <tool_call>"};
-  HeldLanguage llama_{*tokenizer_, "{{ tools }}"};
+  HeldLanguage hermes_{*factory_, "{{ tools }} <tool_call>"};
+  HeldLanguage llama_{*factory_, "{{ tools }}"};
 };
 
 std::string hermes_call(const std::string& name, const std::string& arguments) {
@@ -101,7 +104,7 @@ const std::string kRome = hermes_call("weather", R"({"city": "Rome"})");
 const std::string kTime = hermes_call("time", R"({"zone": [1]})");
 
 TEST_F(ToolCallFormat, TheModelIsFreeWhereNothingIsAsked) {
-  EXPECT_EQ(prompt({}).format.kind, AnswerFormat::Kind::kText);
+  EXPECT_EQ(prompt(Json::object()).format.kind, AnswerFormat::Kind::kText);
   EXPECT_EQ(prompt({{"tool_choice", "none"}}).format.kind, AnswerFormat::Kind::kText);
 }
 
