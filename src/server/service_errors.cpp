@@ -19,6 +19,8 @@ std::optional<ApiError> failure(const CompletionEnd& end) {
                       .message = end.error.empty() ? "the device could not go on" : end.error,
                       .code = end.reason == StopReason::kOutOfMemory ? "out_of_memory" : "device_lost"};
     case StopReason::kCancelled:
+      // A format that takes too much work to hold shows in the middle of an answer.
+      if (!end.error.empty()) return ApiError{.status = 400, .message = end.error};
       return ApiError{.status = 503,
                       .message = "the answer was cut short: the server is shutting down",
                       .code = "server_shutting_down"};

@@ -25,7 +25,7 @@ class Constrained : public ::testing::Test {
 TEST_F(Constrained, AnswersFitTheirSchema) {
   const auto& model = shared_smollm2();
   const AnswerFormat format{Kind::kJsonSchema, R"({"type": "object", "properties": {
-    "city": {"type": "string", "maxLength": 12}, "country": {"enum": ["Italy", "France"]},
+    "city": {"type": "string", "maxLength": 6}, "country": {"enum": ["Italy", "France"]},
     "age": {"type": "integer", "minimum": 1, "maximum": 9}},
     "required": ["city", "country", "age"], "additionalProperties": false})"};
   Session session(model);
