@@ -136,9 +136,9 @@ class Browser:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']['exception']['description']}")
         return answer["result"].get("value")
 
-    def wait(self, expression):
+    def wait(self, expression, seconds=PATIENCE):
         """Until the expression is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + seconds
         while True:
             try:
                 if self.evaluate(f"Boolean({expression})"):
