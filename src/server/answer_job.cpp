@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "server/client_watch.hpp"
 #include "server/service_errors.hpp"
 
 namespace caldera::server {
@@ -116,13 +117,7 @@ void AnswerJob::start() {
       ++running_;
     }
     writer_->begin(order_.head);
-    responder_->on_closed([job = weak_from_this(), relay = std::weak_ptr(relay_)] {
-      if (const auto held = relay.lock()) {
-        held->post([job] {
-          if (const auto alive = job.lock()) alive->client_gone();
-        });
-      }
-    });
+    watch_client(*responder_, weak_from_this(), relay_);
   });
 }
 
@@ -201,7 +196,7 @@ void AnswerJob::fail(const ApiError& error) {
 }  // namespace
 
 void start_answers(AnswerOrder order, std::unique_ptr<AnswerWriter> writer,
-                   std::shared_ptr<Responder> responder, std::shared_ptr<Relay> relay) {
+                   std::shared_ptr<Responder> responder, const std::shared_ptr<Relay>& relay) {
   auto job = std::make_shared<AnswerJob>(std::move(order), std::move(writer), std::move(responder), relay);
   relay->post([job] { job->start(); });
 }

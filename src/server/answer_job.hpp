@@ -31,6 +31,6 @@ struct AnswerOrder {
 /// become 429 or 503, lost devices and refused memory 503. Calls that must end with one tool call are
 /// cancelled when a second begins.
 void start_answers(AnswerOrder order, std::unique_ptr<AnswerWriter> writer,
-                   std::shared_ptr<Responder> responder, std::shared_ptr<Relay> relay);
+                   std::shared_ptr<Responder> responder, const std::shared_ptr<Relay>& relay);
 
 }  // namespace caldera::server

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "server/client_watch.hpp"
 #include "server/openai_embeddings.hpp"
 #include "server/service_errors.hpp"
 
@@ -79,13 +80,7 @@ void EmbeddingJob::guarded(Work work) {
 void EmbeddingJob::start() {
   guarded([this] {
     submit();
-    responder_->on_closed([job = weak_from_this(), relay = std::weak_ptr(relay_)] {
-      if (const auto held = relay.lock()) {
-        held->post([job] {
-          if (const auto alive = job.lock()) alive->client_gone();
-        });
-      }
-    });
+    watch_client(*responder_, weak_from_this(), relay_);
   });
 }
 
@@ -140,7 +135,7 @@ void EmbeddingJob::fail(const ApiError& error) {
 }  // namespace
 
 void start_embeddings(EmbeddingOrder order, std::shared_ptr<Responder> responder,
-                      std::shared_ptr<Relay> relay) {
+                      const std::shared_ptr<Relay>& relay) {
   auto job = std::make_shared<EmbeddingJob>(std::move(order), std::move(responder), relay);
   relay->post([job] { job->start(); });
 }

@@ -26,6 +26,6 @@ struct EmbeddingOrder {
 /// that many of them take neither the queue nor all slots. A client that goes away cancels; errors are as
 /// those of start_answers().
 void start_embeddings(EmbeddingOrder order, std::shared_ptr<Responder> responder,
-                      std::shared_ptr<Relay> relay);
+                      const std::shared_ptr<Relay>& relay);
 
 }  // namespace caldera::server
