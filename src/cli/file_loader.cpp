@@ -197,9 +197,10 @@ std::string FileLoader::why_not(const std::string& name, const server::LoadedMod
   take(topology, staying);
   uint64_t growth = 0;
   for (const auto& model : staying) {
-    if (model->model)
+    if (model->model) {
       growth += minus(promised(*model, topology),
                       minus(model->model->memory().total(), model->model->memory().far_weights));
+    }
   }
   set_aside(topology, growth);
   // With fewer answers at once than it would have alone, if nobody asks for a number.

@@ -12,7 +12,7 @@
 namespace caldera::cli {
 namespace {
 
-constexpr uint64_t kMostSeconds = 86'400 * 7;
+constexpr uint64_t kMostSeconds = 7 * uint64_t{86'400};
 constexpr uint64_t kMostConnections = 100'000;
 constexpr uint64_t kMostQueue = 100'000;
 constexpr uint64_t kMostSequences = 1024;  // loading says how many the engine takes

@@ -175,10 +175,11 @@ void Hub::refuse(const Reply& reply, const std::string& what) const {
   const std::string words = words_of(reply);
   if (reply.status == 401 || reply.status == 403) {
     const char* mend = "check its name; a private or gated model needs a token of yours in HF_TOKEN";
-    if (token_withheld_)
+    if (token_withheld_) {
       mend = "HF_TOKEN is not sent over plain HTTP: use an https:// address";
-    else if (!options_.token.empty())
+    } else if (!options_.token.empty()) {
       mend = "check its name, and that the owner of HF_TOKEN may read it and agreed to its terms";
+    }
     throw Error(ErrorKind::kFile, fmt::format("{}: {} refuses it with HTTP {}{}: {}", what, options_.url,
                                               reply.status, words, mend));
   }

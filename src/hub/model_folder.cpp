@@ -107,6 +107,7 @@ std::vector<ModelFolder::Found> ModelFolder::scan() const {
     throw Error(ErrorKind::kFile, fmt::format("{}: cannot be read: {}", path_.string(), error.message()));
 
   std::vector<File> list;
+  list.reserve(files.size());
   for (auto& [path, file] : files) list.push_back(std::move(file));
   const std::vector<FileSet> sets = group_files(list);
   const std::vector<std::string> names = names_of(sets);
