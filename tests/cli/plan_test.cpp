@@ -144,7 +144,7 @@ TEST(PlanCommand, RefusesWhatItCannotMean) {
   refused({"llama-3.1-8b:q8_0", "--on", "nowhere"}, 2, "'nowhere' is neither a file");
   refused({"llama-3.1-8b:q8_0", "--on", on, "--device", "0"}, 2, "give one of them");
   refused({"llama-3.1-8b:q8_0", "--on", on, "--kv", "q4"}, 2, "--kv");
-  refused({"llama-3.1-8b:q8_0", "--on", on, "--sequences", "9"}, 2, "--sequences");
+  refused({"llama-3.1-8b:q8_0", "--on", on, "--sequences", "65"}, 2, "--sequences");
   refused({"llama-3.1-8b:q8_0", "--on", on, "--context", "0"}, 2, "--context");
   refused({"llama-3.1-8b:q8_0", "--on", on, "--bandwidth", "-1"}, 2, "--bandwidth");
   refused({"llama-3.1-8b:q8_0", "--on", on, "--bandwidth", "nan"}, 2, "--bandwidth");

@@ -285,8 +285,8 @@ TEST(BenchTest, RefusesBeforeAnythingIsPlaced) {
   expect_error(ErrorKind::kUsage, "nothing to measure",
                [&] { bench(plan::shape_named("smollm2-135m:q4_1"), none); });
   BenchOptions crowd = options;
-  crowd.sequences = {9};
-  expect_error(ErrorKind::kUsage, "1 to 8", [&] { bench(plan::shape_named("smollm2-135m:q4_1"), crowd); });
+  crowd.sequences = {65};
+  expect_error(ErrorKind::kUsage, "1 to 64", [&] { bench(plan::shape_named("smollm2-135m:q4_1"), crowd); });
   BenchOptions deep = options;
   deep.depths = {UINT32_MAX};
   expect_error(ErrorKind::kUsage, "context", [&] { bench(plan::shape_named("smollm2-135m:q4_1"), deep); });
