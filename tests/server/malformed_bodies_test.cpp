@@ -166,7 +166,7 @@ Json odd_value(Random& random) {
     case 1:
       return random() % 2 == 0;
     case 2:
-      return static_cast<int64_t>(random()) * -4294967296;
+      return static_cast<int64_t>(random()) * -2147483648;
     case 3:
       return 1e308;
     case 4:
