@@ -181,7 +181,7 @@ void write_model_metrics(MetricsText& text, const Models& models) {
 }  // namespace
 
 Routes core_routes(Models& models, Metrics& metrics, std::string version,
-                   std::shared_ptr<const std::atomic<bool>> draining, const MachineReport* machine) {
+                   const std::shared_ptr<const std::atomic<bool>>& draining, const MachineReport* machine) {
   const auto began = std::chrono::steady_clock::now();
   Routes routes = {
       {"GET", "/health",

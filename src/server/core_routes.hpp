@@ -16,7 +16,8 @@ namespace caldera::server {
 /// `models`, `metrics` and `machine` must outlive the routes; without `machine` /v1/status is silent about
 /// it. `draining`: what /health says then is 503.
 Routes core_routes(Models& models, Metrics& metrics, std::string version,
-                   std::shared_ptr<const std::atomic<bool>> draining, const MachineReport* machine = nullptr);
+                   const std::shared_ptr<const std::atomic<bool>>& draining,
+                   const MachineReport* machine = nullptr);
 
 /// Tells `metrics` of every model's requests, tokens and memory. `models` must outlive it.
 void add_model_metrics(Metrics& metrics, const Models& models);

@@ -167,9 +167,9 @@ ResponsesRequest parse_openai_responses(const Json& json) {
     const Json* value = body.find(name);
     return value == nullptr ? Json() : *value;
   };
-  const auto or_default = [&](const char* name, Json value) {
+  const auto or_default = [&](const char* name, const Json& value) {
     const Json* given = body.find(name);
-    return given == nullptr ? std::move(value) : *given;
+    return given == nullptr ? value : *given;
   };
   request.echo = {{"instructions", or_null("instructions")},
                   {"max_output_tokens", or_null("max_output_tokens")},
