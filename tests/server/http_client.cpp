@@ -7,10 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <stdexcept>
 #include <utility>
-
-#include "server/url.hpp"
 
 namespace caldera::test {
 
@@ -107,8 +107,9 @@ HttpAnswer HttpClient::answer(milliseconds limit, bool head) {
   while (line < head_end + 2) {
     const size_t next = input_.find("\r\n", line);
     const size_t colon = input_.find(": ", line);
-    answer.headers[server::lower(input_.substr(line, colon - line))] =
-        input_.substr(colon + 2, next - colon - 2);
+    std::string name = input_.substr(line, colon - line);
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    answer.headers[name] = input_.substr(colon + 2, next - colon - 2);
     line = next + 2;
   }
   size_t at = head_end + 4;
