@@ -56,8 +56,12 @@ constexpr std::array kSteps = {std::pair(64U, 1U), std::pair(32U, 2U), std::pair
 constexpr std::array kSizes = {
     Size{128, 256, 64, 64}, Size{256, 128, 64, 64}, Size{256, 64, 64, 64}, Size{128, 128, 64, 64},
     Size{128, 128, 64, 32}, Size{128, 64, 64, 32},  Size{64, 128, 32, 64}, Size{64, 64, 32, 32},
-    Size{32, 128, 32, 32},  Size{32, 64, 16, 32},   Size{16, 128, 16, 32}, Size{16, 64, 16, 16},
+    Size{64, 32, 32, 16},   Size{32, 128, 32, 32},  Size{32, 64, 16, 32},  Size{16, 128, 16, 32},
+    Size{16, 64, 16, 16},
 };
+/// Rows of tiles that are for products which larger ones leave most of a device idle in: 64 sequences by 4096
+/// rows are 64 tiles of 64 x 64.
+constexpr uint32_t kFewRows = 32;
 /// Large to small; each is the usual one where its workgroups fill a device, and those before it do not.
 constexpr std::array kUsualSizes = {
     Size{128, 128, 64, 64}, Size{128, 64, 64, 32}, Size{64, 64, 32, 32},
@@ -158,6 +162,7 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
     if (size.tokens < std::min(key.tokens / 4, kLeastTokens)) continue;
     const uint64_t groups = uint64_t{key.tokens / size.tokens} * ((key.rows + size.rows - 1) / size.rows);
     if (groups > kOverfilling && all.size() > 2) continue;
+    if (size.rows == kFewRows && groups > kFilling) continue;
     for (const auto& [step, buffers] : kSteps) {
       const MatrixTiles tiles = tiles_of(size, step, buffers, units.shapes.front());
       // Half a step in one buffer: nothing is hidden where no second workgroup shares a multiprocessor.

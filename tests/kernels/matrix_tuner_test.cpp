@@ -52,6 +52,15 @@ TEST(MatrixTilesTest, CandidatesAreAllPossible) {
   }
 }
 
+TEST(MatrixTilesTest, TilesOfFewRowsAreForProductsThatLeaveADeviceIdle) {
+  const auto few = [](const MatrixKey& key) {
+    return std::ranges::count(matrix_candidates(key, kHopper), 32U, &MatrixTiles::rows);
+  };
+  EXPECT_EQ(few({Format::kQ4_K, 4096, 14336, 64}), 1);
+  EXPECT_EQ(few({Format::kQ4_K, 28672, 4096, 64}), 0);
+  EXPECT_EQ(few({Format::kQ4_K, 4096, 4096, 2048}), 0);
+}
+
 TEST(MatrixTilesTest, WhatDoesNotFitIsNotPossible) {
   const MatrixTiles good{128, 128, 64, 64, 32, 2, {16, 16, 16}};
   ASSERT_TRUE(possible(good, Format::kQ4_K, kHopper));
