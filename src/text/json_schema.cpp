@@ -96,6 +96,40 @@ void set_exclusive(Json& schema, const std::string& keyword, const std::string& 
   schema.erase(bound);
 }
 
+bool is_type(const Json& value) {
+  constexpr std::array<std::string_view, 7> kTypes = {"null",   "boolean", "object", "array",
+                                                      "number", "string",  "integer"};
+  const std::string* type = value.get_ptr<const Json::string_t*>();
+  return type != nullptr && among(kTypes, *type);
+}
+
+/// The values that keywords of kPlain and kBounds may have, so that a wrong one is told with its place.
+void check_plain(const std::string& keyword, const Json& value, const std::string& place) {
+  constexpr std::array<std::string_view, 6> kCounts = {"minItems",      "maxItems",  "minProperties",
+                                                       "maxProperties", "minLength", "maxLength"};
+  constexpr std::array<std::string_view, 5> kNumbers = {"minimum", "maximum", "multipleOf",
+                                                        "exclusiveMinimum", "exclusiveMaximum"};
+  const auto demand = [&](bool holds, std::string_view what) {
+    if (!holds) refuse(place, what);
+  };
+  if (keyword == "type") {
+    demand(is_type(value) || (value.is_array() && std::ranges::all_of(value, is_type)),
+           fmt::format("{:.40} is no type: null, boolean, object, array, number, string and integer are",
+                       value.dump()));
+  } else if (keyword == "enum") {
+    demand(value.is_array() && !value.empty(), "an array of values is needed");
+  } else if (keyword == "required") {
+    demand(value.is_array() && std::ranges::all_of(value, [](const Json& name) { return name.is_string(); }),
+           "an array of names is needed");
+  } else if (keyword == "pattern") {
+    demand(value.is_string(), "a regular expression is needed");
+  } else if (among(kCounts, keyword)) {
+    demand(value.is_number_unsigned(), "a whole number, 0 or more, is needed");
+  } else if (among(kNumbers, keyword)) {
+    demand(value.is_number(), "a number is needed");
+  }
+}
+
 /// Whether the keyword stays.
 bool prepare_keyword(const std::string& keyword, Json& value, const std::string& pointer) {
   const std::string place = pointer + step(keyword);
@@ -121,6 +155,8 @@ bool prepare_keyword(const std::string& keyword, Json& value, const std::string&
     // A keyword that restricts nothing here is no reason to refuse.
     if (keyword == "uniqueItems" && value == false) return false;
     refuse(pointer, fmt::format("'{}' cannot be enforced: leave it out", keyword));
+  } else {
+    check_plain(keyword, value, place);
   }
   return true;
 }
