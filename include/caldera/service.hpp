@@ -42,6 +42,7 @@ struct CompletionRequest {
   /// answers count for nothing, and nothing is kept for other requests.
   std::optional<Pooling> pooling;
   std::string client;  ///< whose turn it takes: clients share the device fairly
+  std::string user;    ///< for whom the client asks: its users share its turns fairly
 };
 
 /// What happened to an answer since the last event.
@@ -82,7 +83,7 @@ struct Admission {
 
 struct ServiceOptions {
   uint32_t queue = 256;        ///< most requests that wait
-  uint32_t client_queue = 64;  ///< most of one client
+  uint32_t client_queue = 64;  ///< most of one client, of all its users
   /// Seconds that a running answer waits at most for prompts that are read beside it, between two tokens.
   double longest_stall = 0.25;
   /// Most tokens of prompts and answers that are kept for requests that begin alike, beyond those in use;
@@ -93,7 +94,7 @@ struct ServiceOptions {
 /// A request as GET /v1/status shows it.
 struct RequestStatus {
   uint64_t id = 0;
-  std::string client;
+  std::string client;  ///< "client", or "client/user"
   enum class Stage { kWaiting, kReading, kAnswering } stage = Stage::kWaiting;
   uint32_t prompt_tokens = 0;
   uint32_t read_tokens = 0;  ///< of the prompt, cached ones too

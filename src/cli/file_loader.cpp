@@ -83,6 +83,14 @@ void take(plan::Topology& topology, const server::LoadedModels& models) {
   }
 }
 
+/// Clients, who hear why a model is not there, need not know where its files are.
+std::string without_folder(std::string line, const std::filesystem::path& folder) {
+  if (folder.empty()) return line;
+  const std::string prefix = (folder / "").string();
+  for (size_t at = 0; (at = line.find(prefix, at)) != std::string::npos;) line.erase(at, prefix.size());
+  return line;
+}
+
 /// Leaves `bytes` of the heaps to the conversations of models that are loaded.
 void set_aside(plan::Topology& topology, uint64_t bytes) {
   for (const plan::UsableHeap& usable : plan::usable_heaps(topology)) {
@@ -237,9 +245,14 @@ server::ServedModel FileLoader::load(const std::string& name, const server::Load
   load.sequences = sequences_for(path, load);
   load.progress = progress;
   load.on_device_lost = device_loss_reporter(options_.quiet);
-  std::shared_ptr<Model> model = Model::load(path, load);
-  note_(fmt::format("loaded {}: {}", name, describe_memory(*model)));
-  return serve(name, std::move(model), load.sequences);
+  try {
+    std::shared_ptr<Model> model = Model::load(path, load);
+    note_(fmt::format("loaded {}: {}", name, describe_memory(*model)));
+    return serve(name, std::move(model), load.sequences);
+  } catch (const Error& error) {
+    note_(fmt::format("{} is not loaded: {}", name, error.what()));
+    throw Error(error.kind(), without_folder(error.what(), path.parent_path()));
+  }
 }
 
 std::vector<server::ServedModel> FileLoader::load_first() {

@@ -8,6 +8,7 @@
 #include "cli/context_options.hpp"
 #include "cli/load_options.hpp"
 #include "cli/parse.hpp"
+#include "plan/limits.hpp"
 
 namespace caldera::cli {
 namespace {
@@ -15,7 +16,6 @@ namespace {
 constexpr uint64_t kMostSeconds = 7 * uint64_t{86'400};
 constexpr uint64_t kMostConnections = 100'000;
 constexpr uint64_t kMostQueue = 100'000;
-constexpr uint64_t kMostSequences = 1024;  // loading says how many the engine takes
 
 /// An option that takes a number from `least` to `most`, and keeps it in `value`.
 template <typename Value>
@@ -108,7 +108,7 @@ void declare_serve_options(CLI::App& app, ServeOptions& options) {
                  "What clients call the model (default: its file's name); again for the second, and so on")
       ->allow_extra_args(false);
   options.load.sequences = 0;  // until it is known what the model leaves of memory
-  add_number(app, "--parallel", options.load.sequences, 1, kMostSequences,
+  add_number(app, "--parallel", options.load.sequences, 1, plan::kMaxSequences,
              "Most answers at once, up to 64 (default: 16, fewer where memory is short, 8 on a software "
              "device); memory for KV is shared between them");
   declare_access(app, options);

@@ -167,7 +167,7 @@ class EngineService : public Service {
         std::unique_lock lock(mutex_);
         work_.wait(lock, [&] { return scheduler_->busy() || queue_.size() > 0 || closing_; });
         if (std::exchange(cancels_, false))
-          cancelled = queue_.remove([](const ServiceRequest& request) { return request.cancelled.load(); });
+          queue_.remove([](const ServiceRequest& request) { return request.cancelled.load(); }, cancelled);
         while (queue_.size() > 0 && starting.size() < scheduler_->free_slots()) {
           starting.push_back(queue_.pop());
           active_.push_back(starting.back());

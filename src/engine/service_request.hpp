@@ -26,8 +26,10 @@ struct ServiceRequest {
 
   double seconds() const { return std::chrono::duration<double>(Clock::now() - came).count(); }
   RequestStatus status() const {
-    return {id,          request.client,    stage,    static_cast<uint32_t>(request.prompt.size()),
-            read_tokens, completion_tokens, seconds()};
+    return {id,          request.user.empty() ? request.client : request.client + "/" + request.user,
+            stage,       static_cast<uint32_t>(request.prompt.size()),
+            read_tokens, completion_tokens,
+            seconds()};
   }
 };
 

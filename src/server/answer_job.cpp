@@ -94,7 +94,8 @@ CompletionRequest AnswerJob::request_for(const AnswerPrompt& prompt, uint32_t n)
   request.ignore_end = options.ignore_end;
   request.top_logprobs = options.top_logprobs;
   request.constraint = order_.language->constrain(options.format);
-  request.client = options.user.empty() ? order_.client : order_.client + "/" + options.user;
+  request.client = order_.client;
+  request.user = options.user;
   return request;
 }
 

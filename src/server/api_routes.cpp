@@ -254,7 +254,7 @@ void Api::embeddings(const Exchange& exchange, const Json& body) {
         order.dimensions = request.dimensions;
         order.base64 = request.base64;
         order.client = exchange.client;
-        if (!request.user.empty()) order.client += "/" + request.user;
+        order.user = request.user;
         order.request_id = exchange.request_id;
         start_embeddings(std::move(order), exchange.responder, relay);
       });

@@ -91,6 +91,7 @@ void EmbeddingJob::submit() {
     request.prompt = order_.inputs[next_];
     request.pooling = order_.pooling;
     request.client = order_.client;
+    request.user = order_.user;
     const Admission admission = service.submit(
         std::move(request), std::make_shared<InputListener>(shared_from_this(), relay_, next_));
     if (admission.id == 0) {

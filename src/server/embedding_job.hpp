@@ -19,6 +19,7 @@ struct EmbeddingOrder {
   uint32_t dimensions = 0;  ///< 0: all
   bool base64 = false;
   std::string client;  ///< as CompletionRequest::client
+  std::string user;    ///< as CompletionRequest::user
   std::string request_id;
 };
 

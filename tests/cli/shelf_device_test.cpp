@@ -1,4 +1,5 @@
 // Models that take turns in a device's memory, as `caldera serve` has it.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@ namespace caldera::test {
 namespace {
 
 using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kProgram = CALDERA_PROGRAM;
 const std::vector<std::string> kNames = {"tiny_llama3", "tiny_qwen3"};
@@ -77,6 +80,22 @@ TEST_F(ShelfOnDevice, TwoModelsInTheRoomOfOne) {
   EXPECT_EQ(refused.status, 503);
   EXPECT_NE(refused.body.find("cannot be loaded"), std::string::npos) << refused.body;
   EXPECT_EQ(entry(kNames[0])["state"], "failed");
+  EXPECT_EQ(served_->stop(SIGTERM), 0);
+}
+
+TEST_F(ShelfOnDevice, ClientsDoNotHearWhereFilesAre) {
+  std::filesystem::resize_file(folder_ / "tiny_qwen3.gguf", 3000);
+  serve(4 * planned(kNames[0]));
+  const HttpAnswer refused = complete("tiny_qwen3");
+  EXPECT_EQ(refused.status, 503);
+  const std::string status = entry("tiny_qwen3").dump();
+  for (const std::string& told : {refused.body, status}) {
+    EXPECT_THAT(told, HasSubstr("tiny_qwen3.gguf: "));
+    EXPECT_THAT(told, Not(HasSubstr(folder_.string())));
+  }
+  EXPECT_TRUE(served_->terminal().expect((folder_ / "tiny_qwen3.gguf").string()))
+      << "who owns the server does";
+  EXPECT_EQ(complete(kNames[0]).status, 200) << "the others can be asked";
   EXPECT_EQ(served_->stop(SIGTERM), 0);
 }
 

@@ -14,10 +14,12 @@ namespace {
 
 using ::testing::ElementsAre;
 
-std::shared_ptr<ServiceRequest> request(uint64_t id, const std::string& client) {
+std::shared_ptr<ServiceRequest> request(uint64_t id, const std::string& client,
+                                        const std::string& user = {}) {
   auto request = std::make_shared<ServiceRequest>();
   request->id = id;
   request->request.client = client;
+  request->request.user = user;
   return request;
 }
 
@@ -38,13 +40,25 @@ TEST(RequestQueue, ServesClientsInTurn) {
   EXPECT_THAT(pop_all(queue), ElementsAre(4, 2, 6, 5, 3));
 }
 
+TEST(RequestQueue, GivesAClientWithManyUsersNoMoreTurns) {
+  RequestQueue queue;
+  queue.push(request(1, "a", "first"));
+  queue.push(request(2, "a", "first"));
+  queue.push(request(3, "a", "second"));
+  queue.push(request(4, "a", "third"));
+  for (const uint64_t id : {5, 6, 7}) queue.push(request(id, "b"));
+  EXPECT_EQ(queue.size("a"), 4U) << "all of its users";
+  EXPECT_THAT(pop_all(queue), ElementsAre(1, 5, 3, 6, 4, 7, 2));
+}
+
 TEST(RequestQueue, RemovesWhatIsNamed) {
   RequestQueue queue;
   queue.push(request(1, "a"));
   queue.push(request(2, "b"));
   queue.push(request(3, "a"));
   queue.push(request(4, "c"));
-  const auto removed = queue.remove([](const ServiceRequest& one) { return one.id == 2 || one.id == 3; });
+  std::vector<std::shared_ptr<ServiceRequest>> removed;
+  queue.remove([](const ServiceRequest& one) { return one.id == 2 || one.id == 3; }, removed);
   EXPECT_EQ(removed.size(), 2U);
   EXPECT_EQ(queue.size(), 2U);
   EXPECT_THAT(pop_all(queue), ElementsAre(1, 4));

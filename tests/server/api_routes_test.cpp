@@ -103,7 +103,7 @@ TEST_F(ApiRoutes, ChatOptionsReachTheService) {
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_EQ(requests[0].sampling.seed, 5U);
   EXPECT_EQ(requests[1].sampling.seed, 6U);
-  EXPECT_EQ(requests[0].client, "key/bob");
+  EXPECT_EQ(requests[0].client + "/" + requests[0].user, "key/bob");
 }
 
 TEST_F(ApiRoutes, ChatStream) {

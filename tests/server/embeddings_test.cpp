@@ -133,7 +133,7 @@ TEST_F(Embeddings, OfManyTextsAndTokens) {
     EXPECT_EQ(texts["data"][i]["embedding"][(i + 1) % 4], 1.0) << i;  // 'h' is 104
   }
   EXPECT_EQ(texts["usage"]["total_tokens"], 7);
-  EXPECT_EQ(fake_.service->requests()[3].client, "key/bob");
+  EXPECT_EQ(fake_.service->requests()[3].client + "/" + fake_.service->requests()[3].user, "key/bob");
   EXPECT_EQ(ask({{"input", {97, 97}}})["data"][0]["embedding"][1], 1.0);
   const Json tokens = ask({{"input", {{97, 97}, {98}}}});
   EXPECT_EQ(tokens["data"][1]["embedding"][2], 1.0);
