@@ -15,6 +15,7 @@ using Kind = AnswerFormat::Kind;
 class Constrained : public ::testing::Test {
  protected:
   void SetUp() override {
+    // The library is optional to users. `script/bootstrap test`, with which script/test begins, builds it.
     if (!text::ConstraintFactory::available()) GTEST_SKIP() << "script/fetch-llguidance was not run";
   }
   static std::vector<Token> question(const Model& model, const std::string& text) {

@@ -24,6 +24,7 @@ void check(Arithmetic arithmetic, bool on_units = false) {
   const auto file = write_synthetic({.layers = 2, .width = 128, .heads = 2, .kv_heads = 1, .ffn = 256},
                                     folder.path() / "small.gguf");
   const auto model = load(file, {.context = 64, .sequences = kSequences, .arithmetic = arithmetic});
+  // Where it has none, engine_test_matrix runs this on a software device with them.
   if (on_units && model->device().cooperative_matrix.empty())
     GTEST_SKIP() << "the device has no matrix units";
   std::vector<std::vector<Token>> alone;

@@ -68,7 +68,8 @@ TEST_F(MatrixProductTest, Epilogues) {
 TEST_F(MatrixProductTest, EveryWayToCutItUp) {
   for (const MatrixTiles& tiles :
        {MatrixTiles{.tokens = 32, .rows = 16, .tile_tokens = 16, .tile_rows = 8, .buffers = 1},
-        MatrixTiles{.tokens = 16, .rows = 24, .tile_tokens = 8, .tile_rows = 8, .step = 64}}) {
+        MatrixTiles{.tokens = 16, .rows = 24, .tile_tokens = 8, .tile_rows = 8, .step = 64},
+        MatrixTiles{.tokens = 64, .rows = 32, .tile_tokens = 32, .tile_rows = 16, .buffers = 1}}) {
     check({.segments = {50}, .columns = 96, .vectors = 50, .input = Input::kHalf, .matrix_tiles = tiles});
   }
 }

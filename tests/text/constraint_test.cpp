@@ -36,6 +36,7 @@ class ConstraintTest : public testing::Test {
     tokenizer_.reset();
   }
   void SetUp() override {
+    // The library is optional to users. `script/bootstrap test`, with which script/test begins, builds it.
     if (!ConstraintFactory::available()) GTEST_SKIP() << "script/fetch-llguidance was not run";
   }
 
