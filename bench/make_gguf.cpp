@@ -55,18 +55,21 @@ void set_metadata(gguf::Writer& writer, const plan::ModelShape& shape) {
   writer.set(arch + ".attention.value_length", layer.head);
   writer.set(arch + ".attention.layer_norm_rms_epsilon", static_cast<float>(shape.norm_epsilon));
   writer.set(arch + ".rope.freq_base", static_cast<float>(shape.rope_base));
-  // A tokenizer of bytes: whatever a model of random weights says has no meaning anyway.
+  // A tokenizer of bytes, and of words that no text has: what a model of random weights says has no meaning
+  // anyway, but a server shall have a text for each of its tokens.
   std::vector<std::string> tokens;
   for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(text::byte_spelling(static_cast<uint8_t>(byte)));
   tokens.insert(tokens.end(), {"he", "<|end|>"});
+  const size_t end = tokens.size() - 1;
+  while (tokens.size() < shape.vocabulary) tokens.push_back(fmt::format("word{}", tokens.size()));
   std::vector<int32_t> types(tokens.size(), 1);
-  types.back() = 3;
+  types[end] = 3;
   writer.set("tokenizer.ggml.model", "gpt2");
   writer.set("tokenizer.ggml.pre", "gpt-2");
   writer.set("tokenizer.ggml.tokens", tokens);
   writer.set("tokenizer.ggml.token_type", types);
   writer.set("tokenizer.ggml.merges", std::vector<std::string>{"h e"});
-  writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(tokens.size() - 1));
+  writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(end));
 }
 
 void make(const std::string& name, const std::string& path) {
