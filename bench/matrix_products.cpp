@@ -57,6 +57,10 @@ class Work {
     weights_ = allocate(uint64_t{matrix_.rows} * matrix_.layout.row_bytes, vulkan::Residency::kDevice);
     x_ = allocate(uint64_t{tokens} * matrix_.columns * 2, vulkan::Residency::kDevice);
     out_ = allocate(uint64_t{tokens} * matrix_.rows * sizeof(float), vulkan::Residency::kDevice);
+    part_sums_ = allocate(uint64_t{kernels::kMostMatrixParts} * tokens * matrix_.rows * sizeof(float),
+                          vulkan::Residency::kDevice);
+    part_counters_ = allocate(uint64_t{matrix_.rows / 16 + 1} * (tokens / 16 + 1) * sizeof(uint32_t),
+                              vulkan::Residency::kDevice);
     batch_ = allocate(kernels::batch_bytes(tokens), vulkan::Residency::kHostWrite);
     auto& head = *reinterpret_cast<kernels::BatchHead*>(batch_.host());
     head.tokens = head.outputs = head.running = tokens;
@@ -68,6 +72,7 @@ class Work {
     std::vector<std::byte> halves(1 << 16);
     for (size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::byte>(i * 37 % 0x3A);
     fill(x_, halves);
+    fill(part_counters_, std::vector<std::byte>(1 << 16));
     matrix_.segments = {{weights_.address(), 0, matrix_.rows}};
     product_.weights = &matrix_;
     product_.x = {x_.address(), x_.bytes()};
@@ -76,6 +81,8 @@ class Work {
     product_.input = kernels::Input::kHalf;
     product_.epilogue = swiglu ? kernels::Epilogue::kSwiGlu : kernels::Epilogue::kStore;
     product_.half_out = swiglu;
+    product_.part_sums = {part_sums_.address(), part_sums_.bytes()};
+    product_.part_counters = {part_counters_.address(), part_counters_.bytes()};
   }
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
@@ -116,7 +123,7 @@ class Work {
   uint32_t tokens_;
   kernels::Matrix matrix_;
   kernels::Product product_{};
-  vulkan::Allocation weights_, x_, out_, batch_;
+  vulkan::Allocation weights_, x_, out_, batch_, part_sums_, part_counters_;
 };
 
 /// What the driver says of the code, from a device that only compiles; nothing where it says nothing.
@@ -173,9 +180,10 @@ void measure(const Options& options) {
         fmt::print("\n{} {}, {} tokens{}\n", format, shape, tokens, options.swiglu ? ", swiglu" : "");
         for (const auto& [seconds, tiles] : results) {
           fmt::print(
-              "  {:>3} x {:<3}  of {:>2} x {:<2}  step {} buffers {}  {:>9.1f} us {:>7.1f} TFLOP/s{}{}\n",
+              "  {:>3} x {:<3}  of {:>2} x {:<2}  step {} buffers {} parts {:>2}  {:>9.1f} us {:>7.1f} "
+              "TFLOP/s{}{}\n",
               tiles.tokens, tiles.rows, tiles.tile_tokens, tiles.tile_rows, tiles.step, tiles.buffers,
-              seconds * 1e6, work.operations() / seconds / 1e12,
+              tiles.parts, seconds * 1e6, work.operations() / seconds / 1e12,
               statistics(options, instance, work, key, tiles),
               tiles == candidates.front() ? "  the usual choice" : "");
         }

@@ -72,7 +72,7 @@ std::string table_of(const engine::TuneReport& report) {
 
 std::string table_of(const std::vector<TunedTiles>& products) {
   Table table{{"prompt product", "in a batch", "tried", "us before", "us now", "TFLOP/s", "tile",
-               "a subgroup's", "step", "buffers", "instruction"},
+               "a subgroup's", "step", "buffers", "parts", "instruction"},
               {}};
   for (const TunedTiles& product : products) {
     const auto& [format, rows, columns, tokens] = product.key;
@@ -85,7 +85,7 @@ std::string table_of(const std::vector<TunedTiles>& products) {
          product.seconds > 0 ? fmt::format("{:.0f}", operations / product.seconds / 1e12) : "-",
          fmt::format("{}x{}", tiles.tokens, tiles.rows),
          fmt::format("{}x{}", tiles.tile_tokens, tiles.tile_rows), fmt::format("{}", tiles.step),
-         fmt::format("{}", tiles.buffers),
+         fmt::format("{}", tiles.buffers), fmt::format("{}", tiles.parts),
          fmt::format("{}x{}x{}", tiles.shape.m, tiles.shape.n, tiles.shape.k)});
   }
   return aligned(table);
@@ -143,6 +143,7 @@ Json to_json(const TunedTiles& product) {
             {"tile_rows", tiles.tile_rows},
             {"step", tiles.step},
             {"buffers", tiles.buffers},
+            {"parts", tiles.parts},
             {"instruction", {tiles.shape.m, tiles.shape.n, tiles.shape.k}}}}};
 }
 

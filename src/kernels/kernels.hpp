@@ -114,6 +114,11 @@ struct Product {
   /// A power of two that x is multiplied by before it is rounded to f16 on matrix units, or was with kHalf.
   float half_scale = 1;
   bool half_out = false;  ///< `out` is f16, times kHiddenScale: of kSwiGlu on matrix units
+  /// Scratch of products on matrix units whose columns are cut into parts: sums (parts, tokens, rows of
+  /// `out`) f32, found by the rows of the results, so that products beside each other may share it; and
+  /// counters, zero before and after. No bytes: the columns are one part.
+  Range part_sums{};
+  Range part_counters{};
 };
 
 /// Between the feed-forward matrices activations of some models pass 65504: as f16 they are held times this.
@@ -346,6 +351,8 @@ class Kernels {
   void record_int8(const Target& target, const Product& op);
   void record_matrix(const Target& target, const Product& op);
   const vulkan::Pipeline& matrix_pipeline(const Product& op, const MatrixTiles& tiles);
+  /// How many of the parts of `tiles` a product of `columns` vectors can be cut into.
+  uint32_t matrix_parts(const Product& op, uint32_t columns, const MatrixTiles& tiles) const;
   void record_parts(const Target& target, const Attention& op);
   void merge_parts(const Target& target, const Attention& op);
   const vulkan::Pipeline& int8_pipeline(const Product& op, const ProductKey& key,

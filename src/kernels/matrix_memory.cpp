@@ -25,7 +25,8 @@ MemoryJson to_json(const MatrixKey& key, const RememberedTiles& remembered) {
             {"buffers", tiles.buffers},
             {"m", tiles.shape.m},
             {"n", tiles.shape.n},
-            {"k", tiles.shape.k}}},
+            {"k", tiles.shape.k},
+            {"parts", tiles.parts}}},
           {"microseconds", remembered.microseconds}};
 }
 
@@ -48,7 +49,8 @@ std::optional<std::pair<MatrixKey, RememberedTiles>> matrix_of(const MemoryJson&
                       chosen.number("tile_rows"),
                       chosen.number("step"),
                       chosen.number("buffers"),
-                      {chosen.number("m"), chosen.number("n"), chosen.number("k")}};
+                      {chosen.number("m"), chosen.number("n"), chosen.number("k")},
+                      chosen.number("parts")};
   const auto microseconds = object.find("microseconds");
   if (microseconds != object.end() && microseconds->is_number()) {
     remembered.microseconds = microseconds->get<double>();

@@ -21,6 +21,9 @@ constexpr uint32_t kFilling = 256;
 /// Workgroups that fill it so often that larger tiles fill it too.
 constexpr uint32_t kOverfilling = 16 * kFilling;
 
+/// Steps that a part of the columns has at least: its first loads and its sums are to be a small share of it.
+constexpr uint32_t kFewestSteps = 4;
+
 /// Tokens of a tile, where there are as many: for fewer than these each weight is decoded too often.
 constexpr uint32_t kLeastTokens = 64;
 
@@ -72,6 +75,19 @@ MatrixTiles tiles_of(const Size& size, uint32_t step, uint32_t buffers, const Un
   return {size.tokens, size.rows, size.tile_tokens, size.tile_rows, step, buffers, shape};
 }
 
+/// Workgroups of a product in `tiles`, with the columns in one part.
+uint64_t workgroups(const MatrixKey& key, uint32_t tokens, uint32_t rows) {
+  return uint64_t{std::max(key.tokens / tokens, 1U)} * ((key.rows + rows - 1) / rows);
+}
+
+/// `tiles` with as many parts as let a product have some `wanted` workgroups.
+MatrixTiles in_parts(MatrixTiles tiles, const MatrixKey& key, uint64_t wanted) {
+  const uint64_t groups = workgroups(key, tiles.tokens, tiles.rows);
+  const uint64_t most = std::min<uint64_t>(kMostMatrixParts, key.columns / tiles.step / kFewestSteps);
+  tiles.parts = static_cast<uint32_t>(std::max<uint64_t>(std::min(wanted / groups, most), 1));
+  return tiles;
+}
+
 /// Bytes of the table that a format's codes are looked up in (glsl/int8_units.glsl).
 uint32_t table_bytes(quant::Format format) {
   if (const quant::Grid grid = quant::grid_of(format); !grid.empty()) {
@@ -112,6 +128,7 @@ bool possible(const MatrixTiles& tiles, quant::Format format, const MatrixUnits&
     if (value == 0 || value > 512) return false;
   }
   if (std::ranges::find(units.shapes, shape) == units.shapes.end()) return false;
+  if (tiles.parts < 1 || tiles.parts > kMostMatrixParts) return false;
   if (tiles.buffers < 1 || tiles.buffers > 2 || (tiles.step != 32 && tiles.step != 64)) return false;
   if (tiles.tokens % tiles.tile_tokens != 0 || tiles.rows % tiles.tile_rows != 0 ||
       tiles.tile_tokens % shape.m != 0 || tiles.tile_rows % shape.n != 0 || tiles.step % shape.k != 0) {
@@ -141,11 +158,10 @@ MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
     if (!possible(tiles, key.format, units)) tiles.buffers = 1;
     if (!possible(tiles, key.format, units)) continue;
     usual = tiles;
-    const uint64_t groups = uint64_t{key.tokens / size.tokens} * ((key.rows + size.rows - 1) / size.rows);
-    if (groups >= kFilling) break;
+    if (workgroups(key, size.tokens, size.rows) >= kFilling) break;
   }
   if (usual.tokens == 0) throw Error(ErrorKind::kInternal, "matrix units without tiles that fit the device");
-  return usual;
+  return in_parts(usual, key, kFilling);
 }
 
 std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUnits& units) {
@@ -160,17 +176,23 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
     // Twice as many tokens as there are is as far as a tile may reach; tiles of few tokens are for few.
     if (size.tokens > std::max(2 * key.tokens, kUsualSizes.back().tokens)) continue;
     if (size.tokens < std::min(key.tokens / 4, kLeastTokens)) continue;
-    const uint64_t groups = uint64_t{key.tokens / size.tokens} * ((key.rows + size.rows - 1) / size.rows);
+    const uint64_t groups = workgroups(key, size.tokens, size.rows);
     if (groups > kOverfilling && all.size() > 2) continue;
     if (size.rows == kFewRows && groups > kFilling) continue;
     for (const auto& [step, buffers] : kSteps) {
-      const MatrixTiles tiles = tiles_of(size, step, buffers, units.shapes.front());
+      const MatrixTiles tiles = in_parts(tiles_of(size, step, buffers, units.shapes.front()), key, kFilling);
       // Half a step in one buffer: nothing is hidden where no second workgroup shares a multiprocessor.
       if (step == 32 && buffers == 1 && tiles.subgroups() >= 8) continue;
       if (!possible(tiles, key.format, units) || std::ranges::find(all, tiles) != all.end()) continue;
       all.push_back(tiles);
       break;  // the first of these that fits is best, and of the usual tiles the second is tried too
     }
+  }
+  // Parts fill the device, but each costs a pass of sums through memory: none, and twice as many, are tried
+  // too.
+  for (const uint64_t wanted : {uint64_t{0}, uint64_t{2 * kFilling}}) {
+    const MatrixTiles tiles = in_parts(all.front(), key, wanted);
+    if (std::ranges::find(all, tiles) == all.end()) all.insert(all.begin() + 1, tiles);
   }
   return all;
 }

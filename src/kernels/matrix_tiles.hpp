@@ -29,6 +29,8 @@ struct UnitShape {
   auto operator<=>(const UnitShape&) const = default;
 };
 
+inline constexpr uint32_t kMostMatrixParts = 16;
+
 /// The constants of glsl/matmul_units.comp.
 struct MatrixTiles {
   uint32_t tokens = 0;       ///< that a workgroup computes
@@ -38,6 +40,9 @@ struct MatrixTiles {
   uint32_t step = 32;        ///< columns at a time
   uint32_t buffers = 2;      ///< steps that shared memory holds: 1 or 2
   UnitShape shape;
+  /// That the columns are cut into, each a workgroup's: up to kMostMatrixParts. Fewer where there is no room
+  /// for their sums (Product::part_sums).
+  uint32_t parts = 1;
   // NOLINTNEXTLINE(modernize-use-nullptr): as above
   auto operator<=>(const MatrixTiles&) const = default;
 

@@ -224,12 +224,22 @@ void add_layer(const ModelSpec& spec, const Weights& weights, const Activations&
     to.emplace_back(op);
   };
 
+  const auto multiply = [&](kernels::Product product) {
+    if (half) {
+      product.part_sums = act.parts;
+      product.part_counters = act.counters;
+    }
+    to.emplace_back(product);
+  };
+
   normalise(w.attention_norm);
   uint32_t first = 0;
   for (const kernels::Matrix& part : w.qkv.parts) {
     const uint64_t bias = w.qkv.bias != 0 ? w.qkv.bias + uint64_t{first} * sizeof(float) : 0;
-    to.emplace_back(kernels::Product{&part, act.normed, act.qkv, width, first, bias, Epilogue::kStore,
-                                     Count::kTokens, input});
+    kernels::Product product{&part, act.normed,       act.qkv,        width, first,
+                             bias,  Epilogue::kStore, Count::kTokens, input};
+    product.beside = half && first > 0;
+    multiply(product);
     first += part.rows;
   }
   kernels::Attention attention{shape, act.qkv, act.attended, act.parts, act.page_tables, kAllKv};
@@ -240,28 +250,27 @@ void add_layer(const ModelSpec& spec, const Weights& weights, const Activations&
     to.emplace_back(rope(spec, w, shape, act));
     to.emplace_back(attention);
   }
-  to.emplace_back(kernels::Product{&w.attention_output, act.attended, act.x, spec.width, 0,
-                                   w.attention_output_bias, Epilogue::kAdd, Count::kTokens,
-                                   steps ? Input::kF32 : input});
+  multiply({&w.attention_output, act.attended, act.x, spec.width, 0, w.attention_output_bias, Epilogue::kAdd,
+            Count::kTokens, steps ? Input::kF32 : input});
 
   normalise(w.ffn_norm);
   if (w.gate_up.parts.size() == 1) {
     kernels::Product product{&w.gate_up.parts[0], act.normed,     act.hidden, layer.ffn, 0, 0,
                              Epilogue::kSwiGlu,   Count::kTokens, input};
     product.half_out = half;
-    to.emplace_back(product);
+    multiply(product);
   } else {
-    to.emplace_back(kernels::Product{&w.gate_up.parts[0], act.normed, act.gate, layer.ffn, 0, 0,
-                                     Epilogue::kStore, Count::kTokens, input});
-    to.emplace_back(kernels::Product{&w.gate_up.parts[1], act.normed, act.up, layer.ffn, 0, 0,
-                                     Epilogue::kStore, Count::kTokens, input});
+    multiply({&w.gate_up.parts[0], act.normed, act.gate, layer.ffn, 0, 0, Epilogue::kStore, Count::kTokens,
+              input});
+    multiply(
+        {&w.gate_up.parts[1], act.normed, act.up, layer.ffn, 0, 0, Epilogue::kStore, Count::kTokens, input});
     kernels::SwiGlu op{act.gate, act.up, act.hidden, layer.ffn};
     op.half = half;
     to.emplace_back(op);
   }
   kernels::Product down{&w.down, act.hidden, act.x, spec.width, 0, 0, Epilogue::kAdd, Count::kTokens, input};
   if (half) down.half_scale = kernels::kHiddenScale;
-  to.emplace_back(down);
+  multiply(down);
 }
 
 Pass pass_of(const ModelSpec& spec, const Weights& weights, const Activations& act, Layers kind) {

@@ -74,6 +74,54 @@ TEST_F(MatrixProductTest, EveryWayToCutItUp) {
   }
 }
 
+TEST_F(MatrixProductTest, ColumnsInParts) {
+  MatrixTiles tiles{.tokens = 16, .rows = 16, .tile_tokens = 8, .tile_rows = 8};
+  for (const uint32_t parts : {2U, 3U, 5U}) {  // of 17 steps
+    tiles.parts = parts;
+    check({.segments = {48},
+           .columns = 544,
+           .vectors = 33,
+           .used = 30,
+           .spare = 4,
+           .input = Input::kHalf,
+           .matrix_tiles = tiles});
+  }
+  for (const Epilogue epilogue : {Epilogue::kAdd, Epilogue::kSwiGlu}) {
+    check({.segments = {32},
+           .columns = 512,
+           .vectors = 17,
+           .epilogue = epilogue,
+           .bias = true,
+           .first_output = 16,
+           .spare = 4,
+           .matrix_tiles = tiles});
+  }
+}
+
+TEST_F(MatrixProductTest, PartsAreAddedUpInOneOrder) {
+  const TestMatrix weights(Format::kQ8_0, 32, 2048, 1);
+  constexpr uint32_t kVectors = 16;
+  const DeviceArray<float> x(test::uniforms(size_t{kVectors} * 2048, 2));
+  const DeviceArray<float> out = untouched(size_t{kVectors} * 32);
+  const DeviceArray<float> part_sums = untouched(size_t{16} * kVectors * 32);
+  const DeviceArray<uint32_t> part_counters(std::vector<uint32_t>(2));
+  Product product{&weights.get(), x.range(), out.range(), 32, 0, 0, Epilogue::kStore, Count::kTokens};
+  product.part_sums = part_sums.range();
+  product.part_counters = part_counters.range();
+  Kernels kernels = shared_kernels();
+  kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
+  MatrixTiles tiles = kernels.tiles(matrix_key_of(product, kVectors));
+  tiles.parts = kMostMatrixParts;
+  kernels.choose(matrix_key_of(product, kVectors), tiles);
+  const TestBatch batch = TestBatch::of(kVectors);
+  run(kernels, product, batch, {kVectors});
+  const std::vector<float> first = out.get();
+  for (int again = 0; again < 5; ++again) {
+    run(kernels, product, batch, {kVectors});
+    EXPECT_EQ(out.get(), first);
+  }
+}
+
 TEST_F(MatrixProductTest, LargeActivationsStayFinite) {
   // 1e6 is beyond f16, but not times the scale of activations between feed-forward matrices.
   for (const Input input : {Input::kF32, Input::kHalf}) {

@@ -61,6 +61,21 @@ TEST(MatrixTilesTest, TilesOfFewRowsAreForProductsThatLeaveADeviceIdle) {
   EXPECT_EQ(few({Format::kQ4_K, 4096, 4096, 2048}), 0);
 }
 
+TEST(MatrixTilesTest, PartsFillADeviceThatTilesDoNot) {
+  const auto groups = [](uint32_t rows, uint32_t columns) {
+    const MatrixTiles tiles = usual_tiles({Format::kQ4_K, rows, columns, 64}, kHopper);
+    return std::pair(rows / tiles.rows * tiles.parts, tiles.parts);
+  };
+  EXPECT_EQ(groups(4096, 14336), std::pair(256U, 4U));
+  EXPECT_EQ(groups(1024, 4096).second, 16U);
+  EXPECT_EQ(groups(1024, 512).second, 4U);  // parts of fewer columns are not worth adding up
+  EXPECT_EQ(groups(28672, 4096).second, 1U);
+  const auto candidates = matrix_candidates({Format::kQ4_K, 4096, 14336, 64}, kHopper);
+  EXPECT_EQ(candidates.front().parts, 4U);
+  EXPECT_EQ(candidates[1].parts, 8U);
+  EXPECT_EQ(candidates[2].parts, 1U);
+}
+
 TEST(MatrixTilesTest, WhatDoesNotFitIsNotPossible) {
   const MatrixTiles good{128, 128, 64, 64, 32, 2, {16, 16, 16}};
   ASSERT_TRUE(possible(good, Format::kQ4_K, kHopper));
@@ -74,6 +89,7 @@ TEST(MatrixTilesTest, WhatDoesNotFitIsNotPossible) {
   EXPECT_TRUE(refused([](MatrixTiles& tiles) { tiles.tile_tokens = 48; }));
   EXPECT_TRUE(refused([](MatrixTiles& tiles) { tiles.tile_rows = 0; }));
   EXPECT_TRUE(refused([](MatrixTiles& tiles) { tiles.buffers = 3; }));
+  EXPECT_TRUE(refused([](MatrixTiles& tiles) { tiles.parts = kMostMatrixParts + 1; }));
   EXPECT_TRUE(refused([](MatrixTiles& tiles) { tiles.tile_tokens = 128; }));  // too many sums
   EXPECT_TRUE(refused([](MatrixTiles& tiles) { tiles.rows = UINT32_MAX; }));
 }

@@ -95,6 +95,15 @@ inline void check_product(const ProductCase& c) {
                   c.epilogue,     c.count,
                   c.input};
   product.half_scale = c.half_scale;
+  const uint32_t parts = c.matrix_tiles ? c.matrix_tiles->parts : 1;
+  const uint64_t all_rows = uint64_t{stride} * (c.epilogue == Epilogue::kSwiGlu ? 2 : 1);
+  const DeviceArray<float> part_sums = untouched(parts * all_rows * c.vectors);
+  const DeviceArray<uint32_t> part_counters(
+      std::vector<uint32_t>((all_rows + 15) / 16 * ((c.vectors + 15) / 16)));
+  if (parts > 1) {
+    product.part_sums = part_sums.range();
+    product.part_counters = part_counters.range();
+  }
   Kernels kernels = shared_kernels();
   kernels.set_tiles(c.tiles);
   if (c.matrix_units) kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
@@ -105,6 +114,12 @@ inline void check_product(const ProductCase& c) {
     kernels.choose(matrix_key_of(product, c.vectors), tiles);
   }
   run(kernels, product, batch, {c.vectors});
+  if (parts > 1) {
+    // That it was cut up at all: the second part's first sum.
+    const uint64_t place = all_rows * c.vectors + c.first_output * (all_rows / stride);
+    EXPECT_EQ(part_sums.get()[place] == kUntouched, used == 0);
+    EXPECT_EQ(std::ranges::count(part_counters.get(), 0U), std::ssize(part_counters.get()));
+  }
 
   std::vector<Expected> expected;
   for (uint32_t v = 0; v < used; ++v) {

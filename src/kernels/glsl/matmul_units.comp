@@ -6,7 +6,10 @@
 // of one step are multiplied the loads of the next are under way, and with BUFFERS = 2 they have a place of their own.
 // weights (rows, columns) in FORMAT; x (c, columns) f32 or f16, made f16 or held as x * x_scale; bias (rows) f32;
 // out (c, out_stride) f32, or f16 as out * out_scale.
-// Groups: (vectors / TOKENS, rows / ROWS): those side by side read the same weights.
+// Groups: (vectors / TOKENS, rows / ROWS, parts): those side by side read the same weights. With SPLIT the columns are
+// cut into parts, so that few vectors and rows fill a device too: each part's sums go to part_sums (parts, most_tokens,
+// rows of all results) f32, and the workgroup that is the last to finish a tile, which a counter tells, adds them up,
+// always in the same order.
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -30,6 +33,9 @@ layout(constant_id = 14) const uint TILE_TOKENS = 64;
 layout(constant_id = 15) const uint TILE_ROWS = 64;
 layout(constant_id = 16) const uint BUFFERS = 2;
 layout(constant_id = 17) const bool WHOLE = true;  // columns are a whole number of steps
+layout(constant_id = 18) const bool SPLIT = false;
+
+layout(buffer_reference, std430, buffer_reference_align = 16) coherent buffer Partials { vec4 v[]; };
 
 layout(push_constant) uniform Constants {
   uint64_t weights;
@@ -38,6 +44,8 @@ layout(push_constant) uniform Constants {
   Floats bias;
   Batch batch;
   uint64_t grid;  // for formats of grids: the table of entries
+  Partials part_sums;        // from the first row on
+  WriteWords part_counters;  // of 16 rows and 16 vectors each, zero before and after
   uint columns;
   uint rows;
   uint row_bytes;
@@ -46,6 +54,7 @@ layout(push_constant) uniform Constants {
   float x_scale;
   float sum_scale;  // 1 / x_scale
   float out_scale;
+  uint most_tokens;  // that there is room for in part_sums
 };
 #include "half_units.glsl"
 
@@ -193,6 +202,12 @@ void store_results(vec4 values, uint token, uint row) {
   }
 }
 
+/// Where a part's sums of four rows lie.
+uint part_place(uint part, uint token, uint row) {
+  const uint all_rows = EPILOGUE == kSwiGlu ? 2 * out_stride : out_stride;
+  return ((part * most_tokens + token) * all_rows + row) / 4;
+}
+
 /// Makes results of M tokens of the subgroup's tile, whose sums lie at `place`.
 void store_sums(uint place, uint first_token, uint count, uint first_row) {
   const uint kFours = TILE_ROWS / 4;
@@ -203,8 +218,34 @@ void store_sums(uint place, uint first_token, uint count, uint first_row) {
     const uint row = first_row + at % kFours * 4;
     if (token < count && row < rows && at < M * kFours) {
       const vec4 sum = uintBitsToFloat(tiles[place + at / kFours * OUT_STRIDE + at % kFours]);
-      store_results(sum * sum_scale, token, row);
+      if (SPLIT) {
+        part_sums.v[part_place(gl_WorkGroupID.z, token, row)] = sum;
+      } else {
+        store_results(sum * sum_scale, token, row);
+      }
     }
+  }
+}
+
+shared uint finished;
+
+/// Makes the workgroup's results of all parts' sums, where all are there.
+void merge_parts(uint first_token, uint count, uint first_row) {
+  memoryBarrierBuffer();
+  barrier();
+  const uint counter = first_row / 16 * ((most_tokens + 15) / 16) + gl_WorkGroupID.x;
+  if (gl_LocalInvocationIndex == 0) finished = atomicAdd(part_counters.v[counter], 1) + 1;
+  barrier();
+  if (finished != gl_NumWorkGroups.z) return;
+  memoryBarrierBuffer();
+  if (gl_LocalInvocationIndex == 0) part_counters.v[counter] = 0;
+  for (uint at = gl_LocalInvocationIndex; at < TOKENS * ROWS / 4; at += THREADS) {
+    const uint token = first_token + at / (ROWS / 4);
+    const uint row = first_row + at % (ROWS / 4) * 4;
+    if (token >= count || row >= rows) continue;
+    vec4 sum = vec4(0);
+    for (uint part = 0; part < gl_NumWorkGroups.z; ++part) sum += part_sums.v[part_place(part, token, row)];
+    store_results(sum * sum_scale, token, row);
   }
 }
 
@@ -224,14 +265,22 @@ void main() {
   const uint64_t x_tile = x + uint64_t(first_token) * (columns * X_BYTES);
   const uint64_t weight_tile = weights + uint64_t(first_row) * row_bytes;
   find_loads(first_token, count, first_row);
-  load_step(0, x_tile, weight_tile);
+  uint begin = 0;
+  uint end = columns;
+  if (SPLIT) {
+    const uint steps = (columns + STEP - 1) / STEP;
+    const uint share = (steps + gl_NumWorkGroups.z - 1) / gl_NumWorkGroups.z * STEP;
+    begin = gl_WorkGroupID.z * share;
+    end = min(begin + share, columns);
+  }
+  load_step(begin, x_tile, weight_tile);
   load_tables();
-  store_step(0, 0);
+  store_step(begin, 0);
   barrier();
   uint base = 0;
-  [[dont_unroll]] for (uint first = 0; first < columns; first += STEP) {
+  [[dont_unroll]] for (uint first = begin; first < end; first += STEP) {
     // The last step is loaded once more: a branch would part what is to overlap.
-    const uint next = first + STEP < columns ? first + STEP : first;
+    const uint next = first + STEP < end ? first + STEP : first;
     load_step(next, x_tile, weight_tile);
     multiply_step(base, tile_token, tile_row);
     if (BUFFERS == 1) {
@@ -252,4 +301,5 @@ void main() {
     store_sums(place, first_token + tile_token + i * M, count, first_row + tile_row);
     subgroupBarrier();
   }
+  if (SPLIT) merge_parts(first_token, count, first_row);
 }
