@@ -190,7 +190,7 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
   }
   // Parts fill the device, but each costs a pass of sums through memory: none, and twice as many, are tried
   // too.
-  for (const uint64_t wanted : {uint64_t{0}, uint64_t{2 * kFilling}}) {
+  for (const uint64_t wanted : {uint64_t{0}, uint64_t{2} * kFilling}) {
     const MatrixTiles tiles = in_parts(all.front(), key, wanted);
     if (std::ranges::find(all, tiles) == all.end()) all.insert(all.begin() + 1, tiles);
   }

@@ -45,9 +45,9 @@ TEST(Tune, PrintsPromptsInATableOfTheirOwn) {
   EXPECT_THAT(
       result.out,
       HasSubstr("\n\nprompt product               in a batch  tried  us before  us now  TFLOP/s     tile  "
-                "a subgroup's  step  buffers  instruction\n"
+                "a subgroup's  step  buffers  parts  instruction\n"
                 "Q4_K 4096x2048, 512 tokens           32     13       50.0    40.0      215  128x128  "
-                "       64x64    32        2      16x8x16\n"));
+                "       64x64    32        2      1      16x8x16\n"));
   EXPECT_THAT(result.out, HasSubstr("Q4_K 4096x2048, 2048 tokens"));
   const json report = json::parse(tune({"model", "-p", "512", "--json"}).out);
   EXPECT_EQ(report.at("prompts_tunable"), true);
