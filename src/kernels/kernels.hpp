@@ -309,6 +309,9 @@ class Kernels {
   void set_decode_attention_sizes(std::optional<DecodeAttentionSizes> sizes) { decode_attention_ = sizes; }
   /// Workgroups of DecodeAttention for one token and one part.
   uint32_t decode_attention_groups(const AttentionShape& shape) const;
+  /// Sizes for one sequence whose keys are one part, where `usual` are those for any.
+  DecodeAttentionSizes sizes_of_few_keys(const AttentionShape& shape,
+                                         const DecodeAttentionSizes& usual) const;
 
   /// How attention over prompts cuts up `tokens` of one sequence; and how it is to do so from now on,
   /// nothing: as usual.

@@ -39,8 +39,9 @@ Kernels::ProductShape Kernels::product_shape(uint32_t columns) const {
     shape.rows = row_tiles * subgroup_ * shape.subgroups;
     shape.columns = columns_a_lane * subgroup_;
   } else {
-    const uint32_t rows_each = software_ ? 16 : 2;
     shape.columns = std::min(std::bit_ceil(columns), kMaxVectorColumns);
+    // Rows share what is loaded of vectors, which is most of a software device's work where they are several.
+    const uint32_t rows_each = !software_ ? 2 : shape.columns < 4 ? 16 : 32;
     shape.constants = {rows_each, shape.columns};
     shape.rows = rows_each * shape.subgroups;
   }
@@ -65,10 +66,10 @@ void Kernels::record(const Target& target, const Product& op) {
   c.out_stride = op.out_stride;
 
   const ProductShape shape = product_shape(target.columns);
-  const auto& pipe =
-      pipeline(shader(shape.tiles ? "matmul" : "matvec", matrix.format, matrix.storage),
-               {subgroup_ * shape.subgroups, subgroup_, shape.constants[0], shape.constants[1],
-                static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U, static_cast<uint32_t>(op.count)});
+  const auto& pipe = pipeline(shader(shape.tiles ? "matmul" : "matvec", matrix.format, matrix.storage),
+                              {subgroup_ * shape.subgroups, subgroup_, shape.constants[0], shape.constants[1],
+                               static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
+                               static_cast<uint32_t>(op.count), software_ ? 1U : 0U});
   const uint32_t outputs_a_row = op.epilogue == Epilogue::kSwiGlu ? 2 : 1;
   std::vector<Range> reads{op.x, batch_range(target.batch)};
   if (op.epilogue == Epilogue::kAdd) reads.push_back(op.out);

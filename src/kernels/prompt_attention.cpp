@@ -215,7 +215,7 @@ uint32_t Kernels::prompt_splits(const AttentionShape& shape, uint32_t tokens, ui
   const uint64_t subgroups = uint64_t{shape.kv_heads} * divide_up(rows, rows_of(sizes, subgroup_)) *
                              std::visit([](const auto& any) { return any.subgroups; }, sizes);
   uint32_t splits = 1;
-  while (2 * splits * subgroups <= kSubgroups && 2 * splits * kLeast <= context &&
+  while (uint64_t{2} * splits * subgroups <= kSubgroups && 2 * splits * kLeast <= context &&
          2 * splits * tokens <= plan::kAttentionParts) {
     splits *= 2;
   }
@@ -239,7 +239,7 @@ void Kernels::record_parts(const Target& target, const Attention& op) {
                                   subgroup_,
                                   shape.head,
                                   sharing,
-                                  target.splits,
+                                  target.splits > 1 ? 1U : 0U,
                                   op.half_out ? 1U : 0U,
                                   static_cast<uint32_t>(shape.k_format),
                                   static_cast<uint32_t>(shape.v_format),

@@ -160,12 +160,12 @@ void main() {
     const uint row = first_row + lane_rows() + r;
     const float all = sum_of_columns(total[r]);
     if (row > last_row) continue;
-    const float factor = SPLITS > 1 ? 1 : 1 / all;
+    const float factor = SPLIT ? 1 : 1 / all;
     [[unroll]] for (uint s = 0; s < PIECES_EACH; ++s) {
       if (PIECES % COLUMN_LANES != 0 && s * COLUMN_LANES + column_lane() >= PIECES) continue;
       store_four(row, kv_four(V_FORMAT, own_piece(s), 0), sum[r][s][0] * factor);
       store_four(row, kv_four(V_FORMAT, own_piece(s), 1), sum[r][s][1] * factor);
     }
-    if (SPLITS > 1 && column_lane() == 0) store_part_weight(row, maximum[r], all);
+    if (SPLIT && column_lane() == 0) store_part_weight(row, maximum[r], all);
   }
 }

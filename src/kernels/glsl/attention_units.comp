@@ -405,7 +405,7 @@ void store_rows(uint first_row) {
       total[i] = four.x + four.y + four.z + four.w;
     }
     meet_subgroup();
-    if (SPLITS > 1) {
+    if (SPLIT) {
       coopMatStore(start[t], places, place(), FLOAT_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
       meet_subgroup();
       [[unroll]] for (uint i = 0; i < ROWS_EACH; ++i) {

@@ -1,8 +1,8 @@
 // What the kernels of a decode step's attention are given.
 //
 // qkv (tokens, (heads + 2 kv_heads) * HEAD) f32, not rotated; out (tokens, heads * HEAD) f32, or int8 vectors.
-// parts: sums (tokens, heads, SPLITS, HEAD), then maximum and weight (tokens, heads, SPLITS, 2), f32; counters (tokens,
-// kv_heads, CHUNKS), zero before and after. Groups: (kv_heads * CHUNKS, tokens, SPLITS).
+// parts: sums (tokens, heads, splits, HEAD), then maximum and weight (tokens, heads, splits, 2), f32; counters (tokens,
+// kv_heads, CHUNKS), zero before and after. Groups: (kv_heads * CHUNKS, tokens, splits).
 #include "common.glsl"
 #include "pages.glsl"
 #include "int8_vector.glsl"
@@ -13,7 +13,7 @@ layout(constant_id = 3) const uint HEAD = 64;     // a multiple of 8, for int8 v
 layout(constant_id = 4) const bool NEOX = false;  // see rope.glsl
 layout(constant_id = 5) const bool NORM = false;
 layout(constant_id = 6) const uint HEADS = 3;      // query heads of a workgroup
-layout(constant_id = 7) const uint SPLITS = 1;
+layout(constant_id = 7) const bool SPLIT = false;  // there may be several parts
 layout(constant_id = 8) const uint SHARING = 3;    // query heads that share a KV head
 layout(constant_id = 9) const uint K_FORMAT = 0;   // see kv_rows.glsl
 layout(constant_id = 10) const uint V_FORMAT = 0;
@@ -53,3 +53,5 @@ const uint FOURS = HEAD / 4;
 const float kNever = -1e30;
 
 uint query_heads() { return kv_heads * SHARING; }
+/// Not a constant: a kernel for each number would be compiled in mid-answer, when a sequence grows to it.
+uint splits() { return SPLIT ? gl_NumWorkGroups.z : 1; }

@@ -32,10 +32,10 @@ struct Part {
 Part own_part(uint earliest, uint keys) {
   const uint first = earliest / TILE;
   const uint tiles = keys > earliest ? (keys - 1) / TILE + 1 - first : 0;
-  const uint share = max((tiles + SPLITS - 1) / SPLITS, SUBGROUPS);
+  const uint share = max((tiles + splits() - 1) / splits(), SUBGROUPS);
   Part part;
   part.number = gl_WorkGroupID.z;
-  part.parts = SPLITS == 1 ? 1 : max((tiles + share - 1) / share, 1);
+  part.parts = !SPLIT ? 1 : max((tiles + share - 1) / share, 1);
   part.begin = first + part.number * share;
   part.end = first + min((part.number + 1) * share, tiles);
   return part;
@@ -130,7 +130,7 @@ void merge_round(uint token, uint first_head, uint most_heads, uint first, uint 
     if (part.parts == 1) {
       store(token, first_head + q, four, value / weight, wanted);
     } else if (wanted) {
-      const uint row = (token * query_heads() + first_head + q) * SPLITS + part.number;
+      const uint row = (token * query_heads() + first_head + q) * splits() + part.number;
       part_sums.v[row * FOURS + four] = value;
       if (four == 0) part_weights.v[row] = vec2(greatest, weight);
     }
@@ -139,7 +139,7 @@ void merge_round(uint token, uint first_head, uint most_heads, uint first, uint 
 
 /// The last part to come here merges all. After the last merge_round().
 void merge_parts(uint token, uint first_head, uint most_heads, uint parts) {
-  if (SPLITS == 1 || parts == 1) return;
+  if (!SPLIT || parts == 1) return;
   memoryBarrierBuffer();
   barrier();
   const uint counter = token * kv_heads * CHUNKS + gl_WorkGroupID.x;
@@ -152,7 +152,7 @@ void merge_parts(uint token, uint first_head, uint most_heads, uint parts) {
     const uint at = min(from + gl_SubgroupInvocationID, HEADS * FOURS - 1);
     const uint head = first_head + min(at / FOURS, most_heads - 1);
     const bool wanted = from + gl_SubgroupInvocationID < HEADS * FOURS && at / FOURS < most_heads;
-    const uint row = (token * query_heads() + head) * SPLITS;
+    const uint row = (token * query_heads() + head) * splits();
     float greatest = kNever;
     float weight = 0;
     vec4 value = vec4(0);
