@@ -111,10 +111,12 @@ class App {
     this.refresh();
   }
 
-  remove(conversation) {
+  async remove(conversation) {
+    if (!this.conversations.includes(conversation)) return;
     this.running.get(conversation.id)?.controller.abort();
     this.conversations = this.conversations.filter((each) => each !== conversation);
-    this.store.remove(conversation.id).catch(() => {});
+    // Before the list shows it gone: it would be back after a reload in between.
+    await this.store.remove(conversation.id).catch(() => {});
     if (conversation === this.current) this.open(this.conversations[0] ?? this.fresh());
     else this.refresh();
     this.tell(`"${conversation.title}" is deleted.`, 'Undo', () => {

@@ -61,11 +61,11 @@ export class ConversationStore {
   }
 
   async put(conversation) {
-    if (this.#database) await settled(this.#objects('readwrite').put(conversation));
+    if (this.#database) await kept(this.#objects('readwrite').put(conversation));
   }
 
   async remove(id) {
-    if (this.#database) await settled(this.#objects('readwrite').delete(id));
+    if (this.#database) await kept(this.#objects('readwrite').delete(id));
   }
 
   #objects(mode) {
@@ -78,6 +78,14 @@ function settled(request) {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
     request.onblocked = () => reject(new Error('blocked'));
+  });
+}
+
+/** The end of a change: a request that succeeds may still find no room when its transaction is committed. */
+function kept({transaction}) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
   });
 }
 

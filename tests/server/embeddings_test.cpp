@@ -182,6 +182,7 @@ TEST_F(Embeddings, TakeOneAfterTheOther) {
     const auto service = std::make_shared<HeldService>(most);
     const Routes routes = routes_of(service);
     const auto answer = begin(routes, {{"model", "fake"}, {"input", {{5}, {0}, {7}, {9}, {1}}}});
+    ASSERT_TRUE(service->wait_for_asked(2)) << "the first one may not end before the second is asked for";
     for (int i = 0; i < 5; ++i) service->end_one();
     ASSERT_TRUE(answer->wait());
     EXPECT_EQ(answer->status(), 200);

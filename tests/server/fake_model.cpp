@@ -30,7 +30,6 @@ std::string FakeLanguage::piece(Token token) const {
 
 std::string FakeLanguage::apply_chat_template(std::string_view messages_json,
                                               const ChatOptions& options) const {
-  last_variables = options.extra_json;
   std::string text;
   if (!options.tools_json.empty()) text += "<tools>" + options.tools_json + "\n";
   for (const Json& message : Json::parse(messages_json)) {

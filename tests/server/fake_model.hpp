@@ -30,8 +30,6 @@ class FakeLanguage : public Language {
   bool constrains() const override { return false; }
   std::shared_ptr<TokenConstraint> constrain(const AnswerFormat& format) const override;
 
-  mutable std::string last_variables;  ///< ChatOptions::extra_json of the last call
-
  private:
   std::string template_;
   uint32_t context_;

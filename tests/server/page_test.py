@@ -313,7 +313,9 @@ class PageTest(unittest.TestCase):
         self.browser.click("[aria-label='Theme: dark']")
 
     def test_a_phone_shows_one_column(self):
+        hidden = "!document.querySelector('#sidebar').checkVisibility({visibilityProperty: true})"
         self.browser.resize(360, 740, mobile=True)
+        self.browser.wait(hidden)  # until it has slid out, it lies over the button that shows it
         self.stand_in.answers["wide"] = lambda *_: iter(
             [
                 MARKDOWN,
@@ -335,7 +337,7 @@ class PageTest(unittest.TestCase):
         self.browser.click("[aria-label=Conversations].icon-button")
         self.browser.wait("document.querySelector('#new-chat').getBoundingClientRect().left >= 0")
         self.browser.press("Escape")
-        self.browser.wait("!document.querySelector('#sidebar').checkVisibility({visibilityProperty: true})")
+        self.browser.wait(hidden)
 
     def test_the_server_itself(self):
         if API_SERVER is None:
