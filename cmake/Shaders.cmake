@@ -22,17 +22,23 @@ if(_failed)
 endif()
 string(REGEX MATCH "^[^\n]*" GLSLC_VERSION "${_version}")
 
-file(WRITE ${CMAKE_BINARY_DIR}/probe_matrix.comp
-     "#version 460\n#extension GL_KHR_cooperative_matrix : require\nvoid main() {}\n")
-execute_process(COMMAND ${GLSLC} --target-env=vulkan1.3 ${CMAKE_BINARY_DIR}/probe_matrix.comp -o
-                        ${CMAKE_BINARY_DIR}/probe_matrix.spv RESULT_VARIABLE _failed OUTPUT_QUIET ERROR_QUIET)
-set(_knows 1)
-if(_failed)
-  set(_knows 0)
-endif()
-# For the folders of tests too.
-set(GLSLC_KNOWS_MATRICES ${_knows} CACHE INTERNAL "Whether kernels for matrix units are built")
-message(STATUS "Shader compiler: ${GLSLC} (${GLSLC_VERSION}), cooperative matrices: ${GLSLC_KNOWS_MATRICES}")
+# caldera_glslc_knows(VARIABLE EXTENSION WHAT): whether the compiler knows a GLSL extension, 1 or 0. In the cache, for
+# the folders of tests too.
+function(caldera_glslc_knows variable extension what)
+  set(probe ${CMAKE_BINARY_DIR}/probe_${extension})
+  file(WRITE ${probe}.comp "#version 460\n#extension ${extension} : require\nvoid main() {}\n")
+  execute_process(COMMAND ${GLSLC} --target-env=vulkan1.3 ${probe}.comp -o ${probe}.spv RESULT_VARIABLE failed
+                  OUTPUT_QUIET ERROR_QUIET)
+  set(knows 1)
+  if(failed)
+    set(knows 0)
+  endif()
+  set(${variable} ${knows} CACHE INTERNAL "Whether ${what} are built")
+endfunction()
+caldera_glslc_knows(GLSLC_KNOWS_MATRICES GL_KHR_cooperative_matrix "kernels for matrix units")
+caldera_glslc_knows(GLSLC_KNOWS_BFLOAT16 GL_EXT_bfloat16 "kernels for matrix units of bf16")
+message(STATUS "Shader compiler: ${GLSLC} (${GLSLC_VERSION}), cooperative matrices: ${GLSLC_KNOWS_MATRICES}, "
+               "of bf16: ${GLSLC_KNOWS_BFLOAT16}")
 
 set(GLSLC_ERRORS "")
 if(CALDERA_WARNINGS_AS_ERRORS)

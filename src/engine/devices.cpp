@@ -15,10 +15,15 @@ std::vector<DeviceInfo> list_devices(const std::string& choice) {
 }
 
 std::vector<std::string> build_features() {
-  return {fmt::format("shader compiler: {}", kernels::shader_compiler()),
-          kernels::compiler_knows_cooperative_matrix()
-              ? "cooperative matrix: the shader compiler knows it; no kernel uses it yet"
-              : "cooperative matrix: left out, the shader compiler does not know GL_KHR_cooperative_matrix"};
+  const auto kernels_of = [](std::string_view what, bool known, std::string_view extension) {
+    return known ? fmt::format("{}: built", what)
+                 : fmt::format("{}: left out, the shader compiler does not know {}", what, extension);
+  };
+  return {
+      fmt::format("shader compiler: {}", kernels::shader_compiler()),
+      kernels_of("kernels for matrix units", kernels::compiler_knows_cooperative_matrix(),
+                 "GL_KHR_cooperative_matrix"),
+      kernels_of("kernels for matrix units of bf16", kernels::compiler_knows_bfloat16(), "GL_EXT_bfloat16")};
 }
 
 }  // namespace caldera

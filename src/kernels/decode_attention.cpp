@@ -57,6 +57,9 @@ std::optional<DecodeAttentionSizes> decode_attention_on_units(uint32_t head, uin
   if (keys % shape->m != 0 || keys % shape->k != 0 || keys < shape->n || keys / 4 > lanes ||
       keys * (head / 8) % lanes != 0 || kPageTokens % keys != 0)
     return std::nullopt;
+  // Sums of more heads than fit a tile's place are merged half a head at a time.
+  const bool halves_are_whole = head / 2 % shape->m == 0 && head / 2 % 32 == 0;
+  if (keys < 2 * shape->n && !halves_are_whole) return std::nullopt;
   if (lanes * sizes.subgroups > units.matrix.max_threads ||
       shared_bytes(sizes, head) > units.matrix.max_shared_bytes)
     return std::nullopt;

@@ -38,6 +38,9 @@ Kernels::Kernels(vulkan::Device& device, vulkan::PipelineStore& pipelines)
   if (compiler_knows_cooperative_matrix()) {
     units_ = {unit_shapes(physical),          subgroup_, max_threads_,
               physical.info.max_shared_bytes, software_, physical.vendor_id == kVendorNvidia};
+    if (compiler_knows_bfloat16() && physical.bf16_matrices) {
+      units_.bf16_shapes = unit_shapes(physical, VK_COMPONENT_TYPE_BFLOAT16_KHR);
+    }
     use_matrix_units(matrix_use_);
     attention_units_ = caldera::kernels::attention_units(physical, subgroup_, max_threads_);
   }

@@ -65,7 +65,8 @@ MatrixTiles Kernels::tiles(const MatrixKey& key) const {
 const vulkan::Pipeline& Kernels::matrix_pipeline(const Product& op, const MatrixTiles& tiles) {
   const Matrix& matrix = *op.weights;
   return pipeline(
-      shader("matmul_units", matrix.format, matrix.storage),
+      shader(takes_bf16(matrix.format, units_) ? "matmul_units_bf16" : "matmul_units", matrix.format,
+             matrix.storage),
       {subgroup_ * tiles.subgroups(), subgroup_, static_cast<uint32_t>(op.epilogue), op.bias != 0 ? 1U : 0U,
        static_cast<uint32_t>(op.count), op.input == Input::kHalf ? 1U : 0U, op.half_out ? 1U : 0U,
        results_align(op) ? 1U : 0U, tiles.shape.m, tiles.shape.n, tiles.shape.k, tiles.tokens, tiles.rows,

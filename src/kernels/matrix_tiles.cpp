@@ -100,12 +100,11 @@ uint32_t table_bytes(quant::Format format) {
 
 }  // namespace
 
-std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device) {
+std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device, VkComponentTypeKHR inputs) {
   std::vector<UnitShape> shapes;
   for (const vulkan::MatrixShape& shape : device.matrix_shapes) {
-    const bool fits = shape.a == VK_COMPONENT_TYPE_FLOAT16_KHR && shape.b == shape.a &&
-                      shape.c == VK_COMPONENT_TYPE_FLOAT32_KHR && shape.result == shape.c &&
-                      shape.k % 8 == 0 && shape.n % 4 == 0;
+    const bool fits = shape.a == inputs && shape.b == shape.a && shape.c == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+                      shape.result == shape.c && shape.k % 8 == 0 && shape.n % 4 == 0;
     if (fits) shapes.push_back({shape.m, shape.n, shape.k});
   }
   std::ranges::sort(shapes, std::greater{}, [](const UnitShape& shape) {
@@ -113,6 +112,14 @@ std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device) {
   });
   shapes.erase(std::unique(shapes.begin(), shapes.end()), shapes.end());
   return shapes;
+}
+
+bool takes_bf16(quant::Format format, const MatrixUnits& units) {
+  return format == quant::Format::kBF16 && !units.bf16_shapes.empty();
+}
+
+const std::vector<UnitShape>& shapes_for(quant::Format format, const MatrixUnits& units) {
+  return takes_bf16(format, units) ? units.bf16_shapes : units.shapes;
 }
 
 uint64_t shared_bytes(const MatrixTiles& tiles, quant::Format format) {
@@ -127,7 +134,8 @@ bool possible(const MatrixTiles& tiles, quant::Format format, const MatrixUnits&
   for (const uint32_t value : {tiles.tokens, tiles.rows, tiles.tile_tokens, tiles.tile_rows}) {
     if (value == 0 || value > 512) return false;
   }
-  if (std::ranges::find(units.shapes, shape) == units.shapes.end()) return false;
+  const std::vector<UnitShape>& shapes = shapes_for(format, units);
+  if (std::ranges::find(shapes, shape) == shapes.end()) return false;
   if (tiles.parts < 1 || tiles.parts > kMostMatrixParts) return false;
   if (tiles.buffers < 1 || tiles.buffers > 2 || (tiles.step != 32 && tiles.step != 64)) return false;
   if (tiles.tokens % tiles.tile_tokens != 0 || tiles.rows % tiles.tile_rows != 0 ||
@@ -142,7 +150,7 @@ bool possible(const MatrixTiles& tiles, quant::Format format, const MatrixUnits&
 
 MatrixTiles usual_tiles(const MatrixKey& key, const MatrixUnits& units) {
   if (units.shapes.empty()) throw Error(ErrorKind::kInternal, "a product on matrix units that are not there");
-  const UnitShape& shape = units.shapes.front();
+  const UnitShape& shape = shapes_for(key.format, units).front();
   if (units.software) return tiles_of(kSoftwareSize, 32, 2, shape);
   MatrixTiles usual;
   for (const Size& size : kUsualSizes) {
@@ -180,7 +188,7 @@ std::vector<MatrixTiles> matrix_candidates(const MatrixKey& key, const MatrixUni
     if (groups > kOverfilling && all.size() > 2) continue;
     if (size.rows == kFewRows && groups > kFilling) continue;
     for (const auto& [step, buffers] : kSteps) {
-      const MatrixTiles tiles = in_parts(tiles_of(size, step, buffers, units.shapes.front()), key, kFilling);
+      const MatrixTiles tiles = in_parts(tiles_of(size, step, buffers, all.front().shape), key, kFilling);
       // Half a step in one buffer: nothing is hidden where no second workgroup shares a multiprocessor.
       if (step == 32 && buffers == 1 && tiles.subgroups() >= 8) continue;
       if (!possible(tiles, key.format, units) || std::ranges::find(all, tiles) != all.end()) continue;

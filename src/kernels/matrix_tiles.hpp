@@ -20,7 +20,7 @@ struct MatrixKey {
   auto operator<=>(const MatrixKey&) const = default;
 };
 
-/// One matrix instruction of f16 with sums in f32: (m, k) times (k, n).
+/// One matrix instruction of f16 or bf16 with sums in f32: (m, k) times (k, n).
 struct UnitShape {
   uint32_t m = 0;  ///< tokens
   uint32_t n = 0;  ///< rows of weights
@@ -57,12 +57,21 @@ struct MatrixUnits {
   uint32_t max_shared_bytes = 0;  ///< of a workgroup
   bool software = false;
   bool whole_steps = false;  ///< a step of 64 columns leaves enough registers, and is faster than half of one
+  std::vector<UnitShape> bf16_shapes{};  ///< of inputs in bf16, largest first; empty: no such units
 };
 
 inline constexpr uint32_t kVendorNvidia = 0x10DE;
 
-/// The shapes of a device that multiply f16 and sum in f32.
-std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device);
+/// The shapes of a device that multiply `inputs` (f16 or bf16) and sum in f32.
+std::vector<UnitShape> unit_shapes(const vulkan::PhysicalDevice& device,
+                                   VkComponentTypeKHR inputs = VK_COMPONENT_TYPE_FLOAT16_KHR);
+
+/// Whether weights of `format` are multiplied as bf16: those that are bf16, where the units can. f16 has bits
+/// to spare for a weight in bf16, but not its range.
+bool takes_bf16(quant::Format format, const MatrixUnits& units);
+
+/// The shapes that weights of `format` are multiplied in.
+const std::vector<UnitShape>& shapes_for(quant::Format format, const MatrixUnits& units);
 
 /// Bytes of shared memory that the kernel takes for weights of `format`.
 uint64_t shared_bytes(const MatrixTiles& tiles, quant::Format format);

@@ -29,5 +29,8 @@ std::string_view shader_compiler() {
 bool compiler_knows_cooperative_matrix() {
   return CALDERA_COOPERATIVE_MATRIX != 0;
 }
+bool compiler_knows_bfloat16() {
+  return CALDERA_BFLOAT16 != 0;
+}
 
 }  // namespace caldera::kernels

@@ -21,8 +21,10 @@ enum class Storage {
 /// The variant of a kernel that reads weights of `format` ("matvec", kQ4_K) in this storage.
 const vulkan::Shader& shader(std::string_view name, quant::Format format, Storage storage);
 
-/// The name of the shader compiler this program was built with, and whether it knew cooperative matrices.
+/// The name of the shader compiler this program was built with, and whether it knew cooperative matrices, and
+/// bf16 in them.
 std::string_view shader_compiler();
 bool compiler_knows_cooperative_matrix();
+bool compiler_knows_bfloat16();
 
 }  // namespace caldera::kernels

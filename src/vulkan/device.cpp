@@ -71,6 +71,15 @@ VkDevice create_device(const PhysicalDevice& physical, bool compile_only) {
     matrices.cooperativeMatrix = VK_TRUE;
     v13.pNext = &matrices;
   }
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
+  if (physical.bf16_matrices) {
+    extensions.push_back(VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME);
+    bf16.shaderBFloat16Type = VK_TRUE;
+    bf16.shaderBFloat16CooperativeMatrix = VK_TRUE;
+    bf16.pNext = v13.pNext;
+    v13.pNext = &bf16;
+  }
   VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR code{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
   if (compile_only) {

@@ -28,6 +28,7 @@ struct PhysicalDevice {
   bool mixed_dot_product = false;  ///< accelerated for signed with unsigned bytes too
   /// What matrix units multiply, each subgroup by itself; empty without VK_KHR_cooperative_matrix.
   std::vector<MatrixShape> matrix_shapes;
+  bool bf16_matrices = false;  ///< those of bf16 among them can be used
   uint8_t pipeline_cache_uuid[VK_UUID_SIZE] = {};
   uint32_t vendor_id = 0;
   uint32_t device_id = 0;

@@ -1,5 +1,6 @@
-// The little of VK_KHR_cooperative_matrix and VK_NV_cooperative_matrix2 that is needed to ask a device about
-// them, for Vulkan headers older than 1.3.255. Values from the Vulkan registry.
+// The little of VK_KHR_cooperative_matrix and VK_KHR_shader_bfloat16 that is needed to ask a device about
+// them and to switch them on, for Vulkan headers older than 1.3.255 and 1.4.311. Values from the Vulkan
+// registry.
 #pragma once
 
 #include <vulkan/vulkan.h>
@@ -53,4 +54,21 @@ struct VkCooperativeMatrixPropertiesKHR {
 
 using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR =
     VkResult(VKAPI_PTR*)(VkPhysicalDevice, uint32_t*, VkCooperativeMatrixPropertiesKHR*);
+#endif
+
+#ifndef VK_KHR_shader_bfloat16
+#define VK_KHR_shader_bfloat16 1
+#define VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME "VK_KHR_shader_bfloat16"
+
+constexpr VkStructureType VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR =
+    static_cast<VkStructureType>(1000141000);
+constexpr VkComponentTypeKHR VK_COMPONENT_TYPE_BFLOAT16_KHR = static_cast<VkComponentTypeKHR>(1000141000);
+
+struct VkPhysicalDeviceShaderBfloat16FeaturesKHR {
+  VkStructureType sType;
+  void* pNext;
+  VkBool32 shaderBFloat16Type;
+  VkBool32 shaderBFloat16DotProduct;
+  VkBool32 shaderBFloat16CooperativeMatrix;
+};
 #endif

@@ -50,7 +50,7 @@ std::string component_name(VkComponentTypeKHR type) {
       return "u16";
     case VK_COMPONENT_TYPE_UINT32_KHR:
       return "u32";
-    case 1000141000:
+    case VK_COMPONENT_TYPE_BFLOAT16_KHR:
       return "bf16";
     case 1000491002:
       return "e4m3";
@@ -197,9 +197,12 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
 
   VkPhysicalDeviceVulkan13Features f13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
   VkPhysicalDeviceVulkan12Features f12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
   VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
   features.pNext = &f12;
   f12.pNext = &f13;
+  if (device.has_extension(VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME)) f13.pNext = &bf16;
   vkGetPhysicalDeviceFeatures2(handle, &features);
 
   info.driver = fmt::format("{} {}", p12.driverName, p12.driverInfo);
@@ -222,6 +225,8 @@ PhysicalDevice describe(VkInstance instance, VkPhysicalDevice handle) {
   if (device.has_extension(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
     device.matrix_shapes = matrix_shapes(instance, handle);
     info.cooperative_matrix = names_of(device.matrix_shapes);
+    device.bf16_matrices =
+        bf16.shaderBFloat16Type == VK_TRUE && bf16.shaderBFloat16CooperativeMatrix == VK_TRUE;
   }
   info.cooperative_matrix2 = device.has_extension("VK_NV_cooperative_matrix2");
 

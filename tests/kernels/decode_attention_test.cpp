@@ -274,8 +274,10 @@ class DecodeAttentionUnitsTest : public ::testing::Test {
     // Where it has none, kernels_decode_attention_test_matrix runs these on a software device with them.
     if (shapes_.empty()) GTEST_SKIP() << "the device has no matrix units";
   }
+  /// With tiles of so many keys that all of a small head's sums are merged at once: of half a head there may
+  /// be no whole matrix, or no whole unit of an int8 vector.
   Case with(Case c, uint32_t heads, uint32_t subgroups = 2, uint32_t keys = 16) const {
-    c.sizes = {heads, keys, subgroups, 0, shapes_[0]};
+    c.sizes = {heads, std::max(keys, 2 * shapes_[0].n), subgroups, 0, shapes_[0]};
     return c;
   }
   std::vector<UnitShape> shapes_;
@@ -302,6 +304,12 @@ TEST_F(DecodeAttentionUnitsTest, WindowsAndSharpScores) {
   for (const float sharpness : {0.01F, 60.0F, 400.0F}) {
     check(with({.heads = 4, .kv_heads = 1, .head = 16, .splits = 2, .sharpness = sharpness}, 4));
   }
+}
+
+TEST_F(DecodeAttentionUnitsTest, SumsInTwoRounds) {
+  Case c = with({.heads = 4, .kv_heads = 2, .head = 64, .splits = 2, .int8 = true}, 2);
+  c.sizes->keys = shapes_[0].n;
+  check(c);
 }
 
 TEST_F(DecodeAttentionUnitsTest, EveryFormat) {

@@ -26,9 +26,12 @@ inline DeviceArray<float> untouched(size_t count) {
   return DeviceArray<float>(std::vector<float>(count, kUntouched));
 }
 
-/// The kernels of the shared device. Their pipelines live in test::pipelines().
+/// The kernels of the shared device, without matrix units, whose results are less precise: a test that is
+/// about them says so. Their pipelines live in test::pipelines().
 inline Kernels shared_kernels() {
-  return {test::device(), test::pipelines()};
+  Kernels kernels(test::device(), test::pipelines());
+  kernels.use_matrix_units(Kernels::MatrixUse::kNever);
+  return kernels;
 }
 
 /// A batch on the device: `tokens` entries, and the outputs among them.
@@ -102,15 +105,16 @@ class TestMatrix {
  public:
   /// `segment_rows`: how the rows are cut into segments; together `rows`. Resident segments are allocations
   /// of their own; a file's lie one after the other, among bytes that are no numbers.
+  /// Weights are between -size and size.
   TestMatrix(quant::Format format, Storage storage, uint32_t columns,
-             const std::vector<uint32_t>& segment_rows, uint32_t seed) {
+             const std::vector<uint32_t>& segment_rows, uint32_t seed, float size = 1) {
     matrix_.format = format;
     matrix_.columns = columns;
     matrix_.storage = storage;
     for (const uint32_t rows : segment_rows) matrix_.rows += rows;
     const uint64_t elements = uint64_t{matrix_.rows} * columns;
     std::vector<std::byte> file(quant::bytes_for(format, elements));
-    quant::encode(format, test::uniforms(elements, seed), file);
+    quant::encode(format, test::uniforms(elements, seed, -size, size), file);
     values.resize(elements);
     quant::decode(format, file, std::span<double>(values));
     if (storage == Storage::kFile) {

@@ -65,17 +65,31 @@ TEST_F(MatrixProductTest, Epilogues) {
   }
 }
 
+/// `tiles` that count matrix instructions, in tokens and rows.
+MatrixTiles of_units(MatrixTiles tiles) {
+  const UnitShape shape = shared_kernels().matrix_units().shapes.front();
+  tiles.tokens *= shape.m;
+  tiles.tile_tokens *= shape.m;
+  tiles.rows *= shape.n;
+  tiles.tile_rows *= shape.n;
+  return tiles;
+}
+
 TEST_F(MatrixProductTest, EveryWayToCutItUp) {
   for (const MatrixTiles& tiles :
-       {MatrixTiles{.tokens = 32, .rows = 16, .tile_tokens = 16, .tile_rows = 8, .buffers = 1},
-        MatrixTiles{.tokens = 16, .rows = 24, .tile_tokens = 8, .tile_rows = 8, .step = 64},
-        MatrixTiles{.tokens = 64, .rows = 32, .tile_tokens = 32, .tile_rows = 16, .buffers = 1}}) {
-    check({.segments = {50}, .columns = 96, .vectors = 50, .input = Input::kHalf, .matrix_tiles = tiles});
+       {MatrixTiles{.tokens = 4, .rows = 2, .tile_tokens = 2, .tile_rows = 1, .buffers = 1},
+        MatrixTiles{.tokens = 2, .rows = 3, .tile_tokens = 1, .tile_rows = 1, .step = 64},
+        MatrixTiles{.tokens = 8, .rows = 4, .tile_tokens = 4, .tile_rows = 2, .buffers = 1}}) {
+    check({.segments = {50},
+           .columns = 96,
+           .vectors = 50,
+           .input = Input::kHalf,
+           .matrix_tiles = of_units(tiles)});
   }
 }
 
 TEST_F(MatrixProductTest, ColumnsInParts) {
-  MatrixTiles tiles{.tokens = 16, .rows = 16, .tile_tokens = 8, .tile_rows = 8};
+  MatrixTiles tiles = of_units({.tokens = 2, .rows = 2, .tile_tokens = 1, .tile_rows = 1});
   for (const uint32_t parts : {2U, 3U, 5U}) {  // of 17 steps
     tiles.parts = parts;
     check({.segments = {48},
@@ -136,6 +150,17 @@ TEST_F(MatrixProductTest, LargeActivationsStayFinite) {
   run(kernels, Product{&weights.get(), x.range(), out.range(), 32, 0, 0, Epilogue::kStore, Count::kTokens},
       batch, {16});
   for (const float value : out.get()) EXPECT_TRUE(std::isfinite(value));
+}
+
+TEST_F(MatrixProductTest, WeightsInBf16KeepTheirRange) {
+  if (!takes_bf16(Format::kBF16, shared_kernels().matrix_units())) {
+    GTEST_SKIP() << "the device, or the shader compiler, has no matrices of bf16";
+  }
+  for (const Input input : {Input::kF32, Input::kHalf}) {
+    for (const float size : {1e30F, 1e-30F}) {
+      check({.format = Format::kBF16, .segments = {37}, .vectors = 17, .input = input, .weight_size = size});
+    }
+  }
 }
 
 TEST_F(MatrixProductTest, MakesHalvesOfGateAndUp) {

@@ -34,15 +34,20 @@ struct ProductCase {
   float size = 1;  ///< activations are between -size and size
   std::optional<MatrixTiles> matrix_tiles{};
   bool matrix_units = false;
+  float weight_size = 1;  ///< weights are between -weight_size and weight_size
 };
 
-/// How far sums of f16 may be from `sums` of numbers that were rounded to it. A weight and an activation are
-/// each off by 2^-11 of themselves at most, or 2^-25 where f16 is subnormal, and so a product by 2^-10.
+/// How far sums of f16, or of weights in bf16 with activations rounded to it, may be from `sums` of numbers
+/// that were not rounded. In f16 a weight and an activation are each off by 2^-11 of themselves at most, or
+/// 2^-25 where f16 is subnormal, and so a product by 2^-10. In bf16 weights are what they were, and an
+/// activation is off by 2^-9, and by 2^-11 before that where it comes in f16.
 /// Rounding errors of different products have nothing to do with each other: they add up as the root of the
 /// sum of their squares, of which twelve standard deviations are demanded; and in no case more than if all
 /// were the largest at once.
-inline void widen_for_f16(Expected& sums, const TestMatrix& weights, std::span<const double> x,
-                          float half_scale) {
+inline void widen_for_rounding(Expected& sums, const TestMatrix& weights, std::span<const double> x,
+                               bool bf16, float half_scale) {
+  const double rounding = bf16 ? 0x1p-9 + 0x1p-11 : 0x1p-10;
+  const double weight_step = bf16 ? 0 : 0x1p-25;
   for (uint32_t r = 0; r < weights.get().rows; ++r) {
     double magnitude = 0;
     double squares = 0;
@@ -52,10 +57,10 @@ inline void widen_for_f16(Expected& sums, const TestMatrix& weights, std::span<c
       const double term = std::abs(weight * x[k]);
       magnitude += term;
       squares += term * term;
-      steps += std::abs(weight) * 0x1p-25 / half_scale + std::abs(x[k]) * 0x1p-25;
+      steps += std::abs(weight) * 0x1p-25 / half_scale + std::abs(x[k]) * weight_step;
     }
     sums.tolerance[r] +=
-        std::min(0x1p-10 * magnitude, 12 * 0x1p-10 / std::sqrt(12.0) * std::sqrt(squares)) + steps;
+        std::min(rounding * magnitude, 12 * rounding / std::sqrt(12.0) * std::sqrt(squares)) + steps;
   }
 }
 
@@ -66,7 +71,7 @@ inline void check_product(const ProductCase& c) {
                                     << static_cast<uint32_t>(c.epilogue) << (c.bias ? ", bias" : "")
                                     << (c.matrix_units ? ", on matrix units" : ""));
   const uint32_t used = std::min(c.used, c.vectors);
-  const TestMatrix weights(c.format, c.storage, c.columns, c.segments, 1);
+  const TestMatrix weights(c.format, c.storage, c.columns, c.segments, 1, c.weight_size);
   const uint32_t rows = weights.get().rows;
   const uint32_t outputs = c.epilogue == Epilogue::kSwiGlu ? rows / 2 : rows;
   const uint32_t stride = c.first_output + outputs + c.spare;
@@ -109,7 +114,7 @@ inline void check_product(const ProductCase& c) {
   if (c.matrix_units) kernels.use_matrix_units(Kernels::MatrixUse::kAlways);
   if (c.matrix_tiles) {
     MatrixTiles tiles = *c.matrix_tiles;
-    tiles.shape = kernels.matrix_units().shapes.front();
+    tiles.shape = shapes_for(c.format, kernels.matrix_units()).front();
     ASSERT_TRUE(possible(tiles, c.format, kernels.matrix_units()));
     kernels.choose(matrix_key_of(product, c.vectors), tiles);
   }
@@ -126,7 +131,9 @@ inline void check_product(const ProductCase& c) {
     const std::vector<double> values(x.begin() + int64_t{v} * c.columns,
                                      x.begin() + int64_t{v + 1} * c.columns);
     Expected sums = expected_sums(weights, values, c.bias ? bias : std::vector<float>());
-    if (c.matrix_units) widen_for_f16(sums, weights, values, c.half_scale);
+    if (c.matrix_units) {
+      widen_for_rounding(sums, weights, values, takes_bf16(c.format, kernels.matrix_units()), c.half_scale);
+    }
     const auto held_before = std::span(before).subspan(size_t{v} * stride, stride);
     expected.push_back(expected_outputs(sums, c.epilogue, held_before, c.first_output));
   }

@@ -19,7 +19,8 @@
 layout(constant_id = 12) const uint M = 16;
 layout(constant_id = 13) const uint N = 16;
 layout(constant_id = 14) const uint K = 16;
-// Keys: a power of two, a multiple of M and K, at least N. Loads of all lanes, of one or two pieces each, divide it.
+// Keys: a power of two, a multiple of M and K, at least N, and 2 N unless half a head is whole matrices and units of 32.
+// Loads of all lanes, of one or two pieces each, divide it.
 layout(constant_id = 15) const uint TILE = 16;
 
 // Strides are in 16 bytes. Each is odd, so that rows that are read together begin in different banks.

@@ -1,4 +1,4 @@
-// Units of 32 weights as f16, for matrix units. Loading is apart from expanding, so that the one can be under way while
+// Units of 32 weights as f16, or with BF16_INPUTS those in bf16 as they are, for matrix units. Loading is apart from expanding, so that the one can be under way while
 // something else is computed:
 //   Loaded load_unit(uint64_t row, uvec3 planes, uint unit)
 //   void expand_unit(Loaded loaded, uint unit, out uvec4 halves[4])   eight weights each, two a word
@@ -14,7 +14,7 @@ const bool MIXED_DOT = true;  // upper nibbles stay where they are: kOddShift te
 
 #include "halves.glsl"
 
-#if defined(FORMAT_F16)
+#if defined(FORMAT_F16) || defined(BF16_INPUTS)
 struct Loaded {
   uvec4 words[4];
 };

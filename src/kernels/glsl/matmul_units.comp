@@ -1,10 +1,10 @@
 #version 460
 // Matrix times many vectors on matrix units: out[c][r] = sum over k of weights[r][k] x[c][k] (+ bias[r]), inputs
-// rounded to f16, sums in f32.
+// rounded to f16, or with BF16_INPUTS, which is for weights that are bf16, to bf16; sums in f32.
 // A workgroup computes TOKENS x ROWS results, each of its subgroups a tile of TILE_TOKENS x TILE_ROWS, as products of
-// matrices x (M, K) and weights transposed (K, N) that lie in shared memory as f16. STEP columns at a time: while those
+// matrices x (M, K) and weights transposed (K, N) that lie in shared memory as such. STEP columns at a time: while those
 // of one step are multiplied the loads of the next are under way, and with BUFFERS = 2 they have a place of their own.
-// weights (rows, columns) in FORMAT; x (c, columns) f32 or f16, made f16 or held as x * x_scale; bias (rows) f32;
+// weights (rows, columns) in FORMAT; x (c, columns) f32 or f16, made inputs or held as x * x_scale; bias (rows) f32;
 // out (c, out_stride) f32, or f16 as out * out_scale.
 // Groups: (vectors / TOKENS, rows / ROWS, parts): those side by side read the same weights. With SPLIT the columns are
 // cut into parts, so that few vectors and rows fill a device too: each part's sums go to part_sums (parts, most_tokens,
@@ -13,6 +13,12 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
+#ifdef BF16_INPUTS
+#extension GL_EXT_bfloat16 : require
+#define INPUT bfloat16_t
+#else
+#define INPUT float16_t
+#endif
 #include "common.glsl"
 #include "epilogue.glsl"
 layout(local_size_x_id = 0) in;
@@ -67,7 +73,7 @@ const uint BUFFER = (TOKENS + ROWS) * STRIDE;
 const uint OUT_STRIDE = TILE_ROWS / 4 + 1;
 const uint OUT_PIECES = SUBGROUPS * M * OUT_STRIDE;
 const uint PIECES = BUFFERS * BUFFER > OUT_PIECES ? BUFFERS * BUFFER : OUT_PIECES;
-// Of x: (TOKENS, STRIDE) f16, and behind it of the weights: (ROWS, STRIDE) f16.
+// Of x: (TOKENS, STRIDE) pieces of eight inputs, and behind it of the weights: (ROWS, STRIDE).
 shared uvec4 tiles[PIECES];
 
 // What a lane loads of x, in pieces of eight values, and of the weights, in units of 32.
@@ -115,26 +121,50 @@ void load_step(uint first, uint64_t x_tile, uint64_t weight_tile) {
   }
 }
 
-uvec2 halves_of(uvec4 floats) { return pack_halves(uintBitsToFloat(floats) * x_scale); }
+#ifdef BF16_INPUTS
+/// To the nearest bf16, ties to even: conversions of the language may cut the bits off instead, and NVIDIA's do.
+uint pack_inputs(vec2 values) {
+  uvec2 bits = floatBitsToUint(values);
+  bits += 0x7FFFu + (bits >> 16 & 1u);
+  return bits.x >> 16 | (bits.y & 0xFFFF0000u);
+}
+
+uvec4 inputs_of_halves(uvec4 halves) {
+  [[unroll]] for (uint i = 0; i < 4; ++i) halves[i] = pack_inputs(unpackHalf2x16(halves[i]));
+  return halves;
+}
+uvec2 inputs_of_floats(uvec4 floats) {
+  const vec4 scaled = uintBitsToFloat(floats) * x_scale;
+  return uvec2(pack_inputs(scaled.xy), pack_inputs(scaled.zw));
+}
+#else
+uvec4 inputs_of_halves(uvec4 halves) { return halves; }
+uvec2 inputs_of_floats(uvec4 floats) { return pack_halves(uintBitsToFloat(floats) * x_scale); }
+#endif
 
 /// Puts what was loaded of columns `first` on into `base`; zeros beyond the last column.
 void store_step(uint first, uint base) {
   [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
     const uint at = gl_LocalInvocationIndex + i * THREADS;
     const uint piece = at % (STEP / 8);
-    uvec4 halves = HALF_IN ? next_x[i][0] : uvec4(halves_of(next_x[i][0]), halves_of(next_x[i][HALF_IN ? 0 : 1]));
-    if (!WHOLE && first + 8 * piece >= columns) halves = uvec4(0);
-    if (X_PIECES % THREADS == 0 || at < X_PIECES) tiles[base + at / (STEP / 8) * STRIDE + piece] = halves;
+    uvec4 inputs;
+    if (HALF_IN) {
+      inputs = inputs_of_halves(next_x[i][0]);
+    } else {
+      inputs = uvec4(inputs_of_floats(next_x[i][0]), inputs_of_floats(next_x[i][HALF_IN ? 0 : 1]));
+    }
+    if (!WHOLE && first + 8 * piece >= columns) inputs = uvec4(0);
+    if (X_PIECES % THREADS == 0 || at < X_PIECES) tiles[base + at / (STEP / 8) * STRIDE + piece] = inputs;
   }
   [[unroll]] for (uint i = 0; i < UNIT_LOADS; ++i) {
     const uint at = gl_LocalInvocationIndex + i * THREADS;
     if (UNITS % THREADS != 0 && at >= UNITS) continue;
     const uint unit = at % (STEP / 32);
-    uvec4 halves[4];
-    expand_unit(next_units[i], first / 32 + unit, halves);
+    uvec4 inputs[4];
+    expand_unit(next_units[i], first / 32 + unit, inputs);
     const uint to = base + (TOKENS + at / (STEP / 32)) * STRIDE + 4 * unit;
     [[unroll]] for (uint j = 0; j < 4; ++j) {
-      tiles[to + j] = !WHOLE && first + 32 * unit >= columns ? uvec4(0) : halves[j];
+      tiles[to + j] = !WHOLE && first + 32 * unit >= columns ? uvec4(0) : inputs[j];
     }
   }
 }
@@ -142,13 +172,13 @@ void store_step(uint first, uint base) {
 /// Adds the products of the step at `base` to the subgroup's tile.
 void multiply_step(uint base, uint tile_token, uint tile_row) {
   [[unroll]] for (uint k = 0; k < STEP; k += K) {
-    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a[TILE_TOKENS / M];
+    coopmat<INPUT, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a[TILE_TOKENS / M];
     [[unroll]] for (uint i = 0; i < TILE_TOKENS / M; ++i) {
       const uint from = base + (tile_token + i * M) * STRIDE + k / 8;
       coopMatLoad(a[i], tiles, from, STRIDE, gl_CooperativeMatrixLayoutRowMajor);
     }
     [[unroll]] for (uint j = 0; j < TILE_ROWS / N; ++j) {
-      coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b;
+      coopmat<INPUT, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b;
       const uint from = base + (TOKENS + tile_row + j * N) * STRIDE + k / 8;
       coopMatLoad(b, tiles, from, STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
       [[unroll]] for (uint i = 0; i < TILE_TOKENS / M; ++i) sums[i][j] = coopMatMulAdd(a[i], b, sums[i][j]);
