@@ -32,7 +32,7 @@ std::optional<UnitShape> shape_for(uint32_t sharing, uint32_t head, const std::v
 uint64_t shared_bytes(const DecodeAttentionSizes& sizes, uint32_t head) {
   constexpr uint64_t kPiece = 16;
   const uint64_t pieces = head / 8;
-  const uint64_t share = sizes.keys * (pieces + 1) + sizes.units->n * (sizes.keys / 8 + 1);
+  const uint64_t share = sizes.keys * (pieces + 1) + uint64_t{sizes.units->n} * (sizes.keys / 8 + 1);
   return kPiece * (sizes.subgroups * share + sizes.units->n * (pieces + 1) + 2 * pieces) +
          uint64_t{8} * sizes.subgroups * sizes.heads + 4;
 }

@@ -14,6 +14,7 @@ namespace caldera::server {
 using Json = nlohmann::ordered_json;
 
 // The real one needs the engine, and with it a device.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as it is declared
 std::shared_ptr<const Language> language_of(std::shared_ptr<Model>) {
   throw Error(ErrorKind::kInternal, "there is no model in this test");
 }
