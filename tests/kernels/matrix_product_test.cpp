@@ -153,6 +153,9 @@ TEST_F(MatrixProductTest, LargeActivationsStayFinite) {
 }
 
 TEST_F(MatrixProductTest, WeightsInBf16KeepTheirRange) {
+  // No software device multiplies bf16, and Debian 12's and 13's compilers do not know it: the weights are
+  // f16 then, which EveryFormat sees. That bf16 is chosen where it can be,
+  // UnitShapes.OfBf16AreForWeightsInBf16 sees everywhere.
   if (!takes_bf16(Format::kBF16, shared_kernels().matrix_units())) {
     GTEST_SKIP() << "the device, or the shader compiler, has no matrices of bf16";
   }

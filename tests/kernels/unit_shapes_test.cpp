@@ -53,6 +53,22 @@ TEST(UnitShapes, HaveTilesForProducts) {
   }
 }
 
+TEST(UnitShapes, OfBf16AreForWeightsInBf16) {
+  const UnitShape half{16, 16, 16};
+  const UnitShape bf16{16, 8, 16};
+  MatrixUnits units{{half}, 32, 1024, 48 * kKiB, false};
+  EXPECT_FALSE(takes_bf16(quant::Format::kBF16, units));
+  units.bf16_shapes = {bf16};
+  for (const quant::FormatInfo& info : quant::formats()) {
+    const bool taken = info.format == quant::Format::kBF16;
+    EXPECT_EQ(takes_bf16(info.format, units), taken) << info.name;
+    for (const MatrixTiles& tiles : matrix_candidates({info.format, 4096, 4096, 512}, units)) {
+      EXPECT_EQ(tiles.shape, taken ? bf16 : half) << info.name;
+      EXPECT_TRUE(possible(tiles, info.format, units)) << info.name;
+    }
+  }
+}
+
 TEST(UnitShapes, HaveTilesForAttention) {
   for (const Gpu& gpu : gpus()) {
     SCOPED_TRACE(gpu.name);

@@ -1,5 +1,5 @@
-// Units of 32 weights as f16, or with BF16_INPUTS those in bf16 as they are, for matrix units. Loading is apart from expanding, so that the one can be under way while
-// something else is computed:
+// Units of 32 weights as f16, or with BF16_INPUTS those in bf16 as they are, for matrix units. Loading is apart from
+// expanding, so that the one can be under way while something else is computed:
 //   Loaded load_unit(uint64_t row, uvec3 planes, uint unit)
 //   void expand_unit(Loaded loaded, uint unit, out uvec4 halves[4])   eight weights each, two a word
 // Includes weights.glsl; the includer calls load_tables() once before it expands.

@@ -12,8 +12,8 @@ struct KvCodes {
 /// The least f16 whose magnitude is not below that of `value`.
 uint half_away_from_zero(float value) {
   const float magnitude = min(abs(value), 65504.0);
-  // By its bits: asked whether an f16 is below the float that it was made of, NVIDIA's compiler says no. An f16 has 13
-  // bits less, and an exponent that begins 112 later; one below 2^-14 counts in steps of 2^-24.
+  // By its bits: NVIDIA's compiler takes an f16 for the float that it was made of, and so never finds it below. An f16
+  // has 13 bits less, and an exponent that begins 112 later; one below 2^-14 counts in steps of 2^-24.
   const uint normal = (floatBitsToUint(magnitude) + 0x1FFFu >> 13) - (112u << 10);
   const uint subnormal = uint(ceil(magnitude * 16777216.0));
   return (magnitude < 1.0 / 16384.0 ? subnormal : normal) | (value < 0 ? 0x8000u : 0);
